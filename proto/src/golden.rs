@@ -1,0 +1,135 @@
+//! Every payload that was ever written, as bytes: each must decode for ever.
+//!
+//! A file of `proto/golden/` is never edited. A payload that changes gets a new file, of the next
+//! version, in the same commit; `HEARKEN_GOLDEN=write cargo test -p hearken-proto` makes files that
+//! are missing.
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, json};
+
+use crate::execution::Step;
+use crate::record::{
+    CancelHint, DeadLetter, DefinitionsState, Enforcement, InForce, LeaseState, PackTransition,
+    RunnerState, ScheduleState,
+};
+use crate::request::TriggerInstance;
+use crate::{ActionRequest, Execution, Headers, Status, Timestamp, codec};
+
+fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
+    if !file.exists() && std::env::var_os("HEARKEN_GOLDEN").is_some_and(|what| what == "write") {
+        std::fs::write(&file, codec::encode(value).unwrap()).unwrap();
+    }
+    let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let decoded: T = codec::decode(&Headers::new(), &bytes).unwrap();
+    assert_eq!(&decoded, value, "{name} reads as something else");
+}
+
+fn moment() -> Timestamp {
+    Timestamp::parse("2026-01-02T03:04:05.678901Z").unwrap()
+}
+
+fn instance() -> TriggerInstance {
+    TriggerInstance {
+        id: "shop.order:42".into(),
+        trigger: "shop.order_late".into(),
+        sequence: 7,
+        definitions: 3,
+    }
+}
+
+fn request() -> ActionRequest {
+    ActionRequest {
+        execution: "6957353500112233445566aa".into(),
+        action: "shop.note".into(),
+        digest: "d".repeat(64),
+        parameters: Map::from_iter([
+            ("order".to_owned(), json!(7)),
+            ("price".to_owned(), json!(1.5)),
+            ("tags".to_owned(), json!(["a", null, true, {"deep": -1}])),
+        ]),
+        secret: vec!["password".into()],
+        rule: Some("shop.order_late".into()),
+        trigger_instance: Some(instance()),
+        requested_at: moment(),
+        user: "hearken".into(),
+        rerun_of: None,
+    }
+}
+
+#[test]
+fn requests_and_executions_decode_for_ever() {
+    check("action_request.v1", &request());
+    let execution = Execution {
+        request: request(),
+        status: Status::Succeeded,
+        attempt: 1,
+        runner: Some("host-0011".into()),
+        start: Some(moment()),
+        end: Some(moment()),
+        result: json!({"stdout": "x", "return_code": 0}),
+        log: vec![
+            Step { status: Status::Requested, timestamp: moment() },
+            Step { status: Status::Running, timestamp: moment() },
+        ],
+    };
+    check("execution.v1", &execution);
+}
+
+#[test]
+fn records_decode_for_ever() {
+    let in_force = InForce {
+        packs: [("core".to_owned(), "a".repeat(64))].into(),
+        rules: [("shop.order_late".to_owned(), false)].into(),
+    };
+    check("in_force.v1", &in_force);
+    check("definitions_state.v1", &DefinitionsState { mark: 9, in_force });
+    let pack = PackTransition {
+        name: "shop".into(),
+        digest: Some("b".repeat(64)),
+        version: Some("1.0.0".into()),
+        source: "/srv/packs/shop".into(),
+    };
+    check("pack_transition.v1", &pack);
+    let enforcement = Enforcement {
+        rule: "shop.order_late".into(),
+        trigger_instance: instance(),
+        reason: "no such name".into(),
+        parameters: Map::from_iter([("order".to_owned(), json!("{{ trigger.order }}"))]),
+        enforced_at: moment(),
+    };
+    check("enforcement.v1", &enforcement);
+    let runner = RunnerState {
+        incarnation: "host-0011".into(),
+        installation: "0123".into(),
+        host: "host".into(),
+        holds: vec!["00112233445566aa".into()],
+        seen: 12,
+        ended: false,
+    };
+    check("runner_state.v1", &runner);
+    let schedule = ScheduleState {
+        trigger: "core.st2.IntervalTimer".into(),
+        parameters: json!({"unit": "seconds", "delta": 10}),
+        anchor: moment(),
+        ticked: Some(moment()),
+        nonce: String::new(),
+    };
+    check("schedule_state.v1", &schedule);
+    check("schedule_state.v2", &ScheduleState { nonce: "0a1b".into(), ..schedule });
+    check("lease_state.v1", &LeaseState { holder: "host-1".into(), until: moment() });
+    let letter = DeadLetter {
+        subject: "hearken.event.a.b".into(),
+        stream: "EVENTS".into(),
+        sequence: 5,
+        service: "rules".into(),
+        reason: "the body is not JSON".into(),
+        deliveries: 1,
+    };
+    check("dead_letter.v1", &letter);
+    check("cancel_hint.v1", &CancelHint { execution: "6957353500112233445566aa".into() });
+}

@@ -1,0 +1,152 @@
+//! The data folder: where it is, and what identifies the installation in it.
+//!
+//! `--data` > `HEARKEN_DATA` > `./.hearken` when it exists or the current folder is a checkout of
+//! Hearken > `~/.local/state/hearken` (root: `/var/lib/hearken`; `XDG_STATE_HOME` moves both). The
+//! folder is the owner's alone.
+//!
+//! A running server writes `server.json` into its data folder and a copy into the user's state
+//! folder, so that the command line finds it from any folder.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use hearken_kit::random;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Failure;
+
+/// Where a server answers; the content of `server.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Server {
+    /// Address of the HTTP API.
+    pub url: String,
+    /// Address for NATS clients, when it serves them.
+    #[serde(default)]
+    pub gateway: Option<String>,
+    /// Its data folder, with the token in it.
+    pub data: PathBuf,
+    /// Its process.
+    pub pid: u32,
+}
+
+/// Where the data folder is.
+pub(crate) fn folder(given: Option<&Path>) -> PathBuf {
+    if let Some(given) = given {
+        return given.to_owned();
+    }
+    if let Some(given) = std::env::var_os("HEARKEN_DATA").filter(|value| !value.is_empty()) {
+        return given.into();
+    }
+    let here = PathBuf::from(".hearken");
+    if here.is_dir() || is_checkout() { here } else { home() }
+}
+
+/// The folder of this user's state.
+pub(crate) fn home() -> PathBuf {
+    let state = std::env::var_os("XDG_STATE_HOME").filter(|value| !value.is_empty());
+    if state.is_none() && rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/hearken");
+    }
+    let state = state.map(PathBuf::from).or_else(|| {
+        let home = std::env::var_os("HOME")?;
+        Some(Path::new(&home).join(".local/state"))
+    });
+    state.unwrap_or_else(|| PathBuf::from("/tmp")).join("hearken")
+}
+
+/// Whether the current folder is the source of Hearken.
+fn is_checkout() -> bool {
+    Path::new("services/cli/main.rs").is_file() && Path::new("proto").is_dir()
+}
+
+/// Makes the folder, for its owner alone, and answers its absolute path.
+pub(crate) fn prepare(folder: &Path) -> Result<PathBuf, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::usage(format!("cannot use the data folder {}: {error}", folder.display()))
+            .hint("choose another one with --data, or make this one writable")
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    folder.canonicalize().map_err(failed)
+}
+
+/// The secret that clients show; made at the first start.
+pub(crate) fn token(folder: &Path) -> Result<String, Failure> {
+    once(&folder.join("token"), 24)
+}
+
+/// The installation's name, which marks its processes; made at the first start.
+pub(crate) fn installation(folder: &Path) -> Result<String, Failure> {
+    once(&folder.join("installation"), 8)
+}
+
+/// The content of a small file that is made once, with random content.
+fn once(file: &Path, bytes: usize) -> Result<String, Failure> {
+    let failed =
+        |error: std::io::Error| Failure::usage(format!("cannot write {}: {error}", file.display()));
+    if let Some(known) = read(file) {
+        return Ok(known);
+    }
+    let made = random::hex(bytes).map_err(failed)?;
+    write_private(file, made.as_bytes()).map_err(failed)?;
+    Ok(made)
+}
+
+fn read(file: &Path) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let text = text.trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// The token of an installation, for a client.
+pub(crate) fn token_of(folder: &Path) -> Option<String> {
+    read(&folder.join("token"))
+}
+
+/// Tells clients where the server answers.
+pub(crate) fn announce(server: &Server) -> Result<(), Failure> {
+    let text = serde_json::to_vec_pretty(server).unwrap_or_default();
+    let file = server.data.join("server.json");
+    write_private(&file, &text)
+        .map_err(|error| Failure::usage(format!("cannot write {}: {error}", file.display())))?;
+    // For the command line in other folders; without it they need HEARKEN_URL.
+    let home = home();
+    if home != server.data
+        && fs::DirBuilder::new().recursive(true).mode(0o700).create(&home).is_ok()
+    {
+        write_private(&home.join("server.json"), &text).unwrap_or(());
+    }
+    Ok(())
+}
+
+/// Takes the announcement back, unless another server has made its own since.
+pub(crate) fn withdraw(server: &Server) {
+    for folder in [server.data.clone(), home()] {
+        let file = folder.join("server.json");
+        if found(&file).as_ref() == Some(server) {
+            fs::remove_file(&file).unwrap_or(());
+        }
+    }
+}
+
+/// The server that a client should talk to: that of its data folder, else that of the user.
+pub(crate) fn server(folder: &Path) -> Option<Server> {
+    found(&folder.join("server.json")).or_else(|| found(&home().join("server.json")))
+}
+
+fn found(file: &Path) -> Option<Server> {
+    serde_json::from_str(&fs::read_to_string(file).ok()?).ok()
+}
+
+/// Writes a file that only its owner reads, whole or not at all.
+fn write_private(file: &Path, content: &[u8]) -> std::io::Result<()> {
+    // Always the same name: what a crash left behind is written over by the next.
+    let beside = file.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    let mut opened = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    opened.write_all(content)?;
+    opened.sync_all()?;
+    fs::rename(&beside, file)
+}

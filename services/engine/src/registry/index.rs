@@ -1,0 +1,144 @@
+//! Finds the rules that an event could match without asking them all.
+//!
+//! A rule with an equality on a plain path stands in a table of that path, under the value it
+//! wants; all other rules are candidates for every event. A criterion counts only if everything
+//! before it in the file can never be an error, because an error is an outcome too and must not be
+//! lost.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::criteria::Criterion;
+use crate::definition::Rule;
+use crate::value::compare::is_true;
+
+/// Rules of one trigger, by place in the registry.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    tables: Vec<Table>,
+    /// Rules that must always be asked.
+    rest: Vec<usize>,
+    /// Rules without criteria: they match even an event without payload.
+    free: Vec<usize>,
+}
+
+/// The rules that want certain values at one path below the payload.
+#[derive(Debug)]
+struct Table {
+    path: Vec<String>,
+    texts: HashMap<String, Vec<usize>>,
+    numbers: HashMap<Number, Vec<usize>>,
+}
+
+/// A number as equality sees it: 1, 1.0 and true are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Number {
+    Whole(i128),
+    /// Bits of a float with a fraction, or beyond any whole number of JSON.
+    Bits(u64),
+}
+
+/// A value that can be looked up.
+enum Key<'a> {
+    Text(&'a str),
+    Number(Number),
+}
+
+impl Index {
+    /// Adds a rule.
+    pub(super) fn insert(&mut self, place: usize, rule: &Rule) {
+        if rule.criteria.is_empty() {
+            self.free.push(place);
+            return;
+        }
+        match lookup_criterion(&rule.criteria) {
+            Some((path, Key::Text(text))) => {
+                self.table(path).texts.entry(text.to_owned()).or_default().push(place);
+            }
+            Some((path, Key::Number(number))) => {
+                self.table(path).numbers.entry(number).or_default().push(place);
+            }
+            None => self.rest.push(place),
+        }
+    }
+
+    fn table(&mut self, path: &[String]) -> &mut Table {
+        let at = self.tables.iter().position(|table| table.path == path);
+        let at = at.unwrap_or_else(|| {
+            self.tables.push(Table {
+                path: path.to_vec(),
+                texts: HashMap::new(),
+                numbers: HashMap::new(),
+            });
+            self.tables.len() - 1
+        });
+        self.tables.get_mut(at).expect("the place was just found or made")
+    }
+
+    /// Adds the places of rules that `payload` could match.
+    pub(super) fn candidates(&self, payload: &Value, places: &mut Vec<usize>) {
+        places.extend(&self.free);
+        // Criteria on an event without payload match nothing and fail on nothing.
+        if !is_true(payload) {
+            return;
+        }
+        places.extend(&self.rest);
+        for table in &self.tables {
+            let mut at = Some(payload);
+            for name in &table.path {
+                at = at.and_then(|value| value.as_object()).and_then(|map| map.get(name));
+            }
+            let found = match at.and_then(key) {
+                Some(Key::Text(text)) => table.texts.get(text),
+                Some(Key::Number(number)) => table.numbers.get(&number),
+                None => None,
+            };
+            places.extend(found.into_iter().flatten());
+        }
+    }
+}
+
+/// The first criterion that can be looked up, with its path below `trigger`.
+fn lookup_criterion(criteria: &[Criterion]) -> Option<(&[String], Key<'_>)> {
+    for criterion in criteria {
+        if let Some((names, pattern)) = criterion.equality()
+            && let Some((root, path)) = names.split_first()
+            && root == "trigger"
+            && let Some(key) = key(pattern)
+        {
+            return Some((path, key));
+        }
+        if !criterion.is_infallible() {
+            return None;
+        }
+    }
+    None
+}
+
+fn key(value: &Value) -> Option<Key<'_>> {
+    match value {
+        Value::String(text) => Some(Key::Text(text)),
+        Value::Bool(truth) => Some(Key::Number(Number::Whole(i128::from(*truth)))),
+        Value::Number(number) => {
+            if let Some(whole) = number.as_i64() {
+                return Some(Key::Number(Number::Whole(i128::from(whole))));
+            }
+            if let Some(whole) = number.as_u64() {
+                return Some(Key::Number(Number::Whole(i128::from(whole))));
+            }
+            Some(Key::Number(float_key(number.as_f64()?)))
+        }
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn float_key(number: f64) -> Number {
+    /// Every whole number of JSON is below this.
+    const WHOLE_MAX: f64 = 1e30;
+    if number.fract() == 0.0 && number.abs() < WHOLE_MAX {
+        #[expect(clippy::cast_possible_truncation, reason = "checked against WHOLE_MAX")]
+        return Number::Whole(number as i128);
+    }
+    Number::Bits(number.to_bits())
+}

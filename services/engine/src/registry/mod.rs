@@ -1,0 +1,347 @@
+//! Everything in force at one place of the log: packs, their definitions, and who listens to what.
+//!
+//! A registry never changes. A new set of definitions is a new registry, so that whoever judges an
+//! event holds one whole and consistent set.
+
+mod index;
+mod link;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use hearken_proto::id;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::definition::trigger::{is_built_in, is_timer, needs_parameters};
+use crate::definition::{Action, Problem, Rule, RuleKind, Sensor, TriggerType};
+use crate::value::json::canonical;
+
+use index::Index;
+pub(crate) use link::Link;
+
+/// What one pack defines.
+#[derive(Clone, Debug, Default)]
+pub struct PackDefinitions {
+    /// Name of the pack.
+    pub name: String,
+    /// Digest of its content, which requests pin.
+    pub digest: String,
+    /// Whether its rules compare everything as text, as in 2014.
+    pub compares_text: bool,
+    /// Its actions.
+    pub actions: Vec<Action>,
+    /// Its rules.
+    pub rules: Vec<Rule>,
+    /// Its trigger types, those of its sensors not included.
+    pub triggers: Vec<TriggerType>,
+    /// Its sensors.
+    pub sensors: Vec<Sensor>,
+}
+
+/// Something to say about a definition that only shows when all are together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is about: `rule`, `action` or `sensor`.
+    pub kind: &'static str,
+    /// Its reference.
+    pub reference: String,
+    /// What there is to say.
+    pub problem: Problem,
+}
+
+/// A rule as it is in force.
+#[derive(Clone, Debug)]
+pub struct LiveRule {
+    /// The rule.
+    pub rule: Rule,
+    /// Whether it is on: by its file, or by somebody's word against the file.
+    pub enabled: bool,
+    /// Digest of the trigger parameters it asks for; none when it asks for none.
+    pub parameters_digest: Option<String>,
+    /// What it leads to.
+    pub(crate) link: Link,
+}
+
+/// A trigger with parameters that somebody must serve: a timer to run, a webhook to offer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NeededTrigger {
+    /// Trigger type.
+    pub trigger: String,
+    /// Parameters as a rule writes them.
+    pub parameters: Value,
+    /// Their digest, which the events carry.
+    pub digest: String,
+}
+
+/// All definitions in force.
+#[derive(Debug, Default)]
+pub struct Registry {
+    packs: BTreeMap<String, String>,
+    actions: BTreeMap<String, Arc<Action>>,
+    rules: Vec<LiveRule>,
+    rule_places: BTreeMap<String, usize>,
+    triggers: BTreeMap<String, TriggerType>,
+    sensors: BTreeMap<String, Sensor>,
+    index: HashMap<String, Vec<Bucket>>,
+}
+
+/// The rules of one trigger with one set of parameters.
+#[derive(Debug)]
+struct Bucket {
+    /// Digest of the parameters; none for rules that ask for none.
+    digest: Option<String>,
+    standard: Index,
+    backstop: Index,
+}
+
+impl Registry {
+    /// Puts packs together. `rule_overrides` are rules switched on or off against their files.
+    ///
+    /// Two definitions of one reference: the first stays, with a finding.
+    #[must_use]
+    pub fn new(
+        packs: impl IntoIterator<Item = PackDefinitions>,
+        rule_overrides: &BTreeMap<String, bool>,
+    ) -> (Self, Vec<Finding>) {
+        let mut registry = Self::default();
+        let mut findings = Vec::new();
+        let mut rules = BTreeMap::new();
+        for pack in packs {
+            registry.take_definitions(&pack, &mut findings);
+            for mut rule in pack.rules {
+                if pack.compares_text {
+                    rule.compare_as_text();
+                }
+                let reference = rule.reference.clone();
+                if rules.contains_key(&reference) {
+                    findings.push(twice("rule", &reference));
+                    continue;
+                }
+                rules.insert(reference, rule);
+            }
+        }
+        for (reference, rule) in rules {
+            let live = registry.live(rule, rule_overrides, &mut findings);
+            registry.rule_places.insert(reference, registry.rules.len());
+            registry.rules.push(live);
+        }
+        registry.build_index();
+        (registry, findings)
+    }
+
+    fn take_definitions(&mut self, pack: &PackDefinitions, findings: &mut Vec<Finding>) {
+        self.packs.insert(pack.name.clone(), pack.digest.clone());
+        for action in &pack.actions {
+            if self.actions.contains_key(&action.reference) {
+                findings.push(twice("action", &action.reference));
+                continue;
+            }
+            self.actions.insert(action.reference.clone(), Arc::new(action.clone()));
+        }
+        for sensor in &pack.sensors {
+            if self.sensors.contains_key(&sensor.reference) {
+                findings.push(twice("sensor", &sensor.reference));
+                continue;
+            }
+            self.sensors.insert(sensor.reference.clone(), sensor.clone());
+        }
+        // Sensors often repeat a type that a file of the pack declares: not worth a word.
+        let of_sensors = pack.sensors.iter().flat_map(|sensor| &sensor.trigger_types);
+        for trigger in pack.triggers.iter().chain(of_sensors) {
+            self.triggers.entry(trigger.reference.clone()).or_insert_with(|| trigger.clone());
+        }
+    }
+
+    fn live(
+        &self,
+        rule: Rule,
+        overrides: &BTreeMap<String, bool>,
+        findings: &mut Vec<Finding>,
+    ) -> LiveRule {
+        let mut say = |problem| {
+            let reference = rule.reference.clone();
+            findings.push(Finding { kind: "rule", reference, problem });
+        };
+        let trigger = &rule.trigger.reference;
+        if !is_built_in(trigger) && !self.triggers.contains_key(trigger) {
+            let message = format!("nobody has registered trigger {trigger:?}");
+            say(Problem::notice("/trigger/type", message)
+                .hint("the rule is live: any event of that name fires it"));
+        }
+        if needs_parameters(trigger) && rule.trigger.parameters.is_empty() {
+            let message = format!("{trigger} without parameters never fires");
+            say(Problem::notice("/trigger/parameters", message));
+        }
+        let action = self.actions.get(&rule.action.reference);
+        let digest = action.and_then(|action| self.packs.get(&action.pack));
+        let link = Link::new(&rule, action, digest);
+        if let Some(reason) = link.fault() {
+            say(Problem::notice("/action", format!("{reason}: every match is a failure")));
+        }
+        let digest = (!rule.trigger.parameters.is_empty()).then(|| {
+            let parameters = Value::Object(rule.trigger.parameters.clone());
+            trigger_parameters_digest(trigger, &parameters)
+        });
+        LiveRule {
+            enabled: overrides.get(&rule.reference).copied().unwrap_or(rule.enabled),
+            parameters_digest: digest,
+            rule,
+            link,
+        }
+    }
+
+    fn build_index(&mut self) {
+        for (place, live) in self.rules.iter().enumerate() {
+            let silent =
+                live.parameters_digest.is_none() && needs_parameters(&live.rule.trigger.reference);
+            if !live.enabled || silent {
+                continue;
+            }
+            let buckets = self.index.entry(live.rule.trigger.reference.clone()).or_default();
+            let at = buckets.iter().position(|bucket| bucket.digest == live.parameters_digest);
+            let at = at.unwrap_or_else(|| {
+                buckets.push(Bucket {
+                    digest: live.parameters_digest.clone(),
+                    standard: Index::default(),
+                    backstop: Index::default(),
+                });
+                buckets.len() - 1
+            });
+            let Some(bucket) = buckets.get_mut(at) else {
+                continue;
+            };
+            match live.rule.kind {
+                RuleKind::Standard => bucket.standard.insert(place, &live.rule),
+                RuleKind::Backstop => bucket.backstop.insert(place, &live.rule),
+            }
+        }
+    }
+
+    /// The rules that might match an event, in the order in which they are judged: all that could
+    /// match or fail are among them.
+    pub(crate) fn candidates(
+        &self,
+        trigger: &str,
+        digest: Option<&str>,
+        payload: &Value,
+        kind: RuleKind,
+    ) -> Vec<&LiveRule> {
+        let mut places = Vec::new();
+        for bucket in self.index.get(trigger).into_iter().flatten() {
+            // Rules that ask for no parameters hear every event of their trigger.
+            if bucket.digest.is_some() && bucket.digest.as_deref() != digest {
+                continue;
+            }
+            match kind {
+                RuleKind::Standard => bucket.standard.candidates(payload, &mut places),
+                RuleKind::Backstop => bucket.backstop.candidates(payload, &mut places),
+            }
+        }
+        places.sort_unstable();
+        places.into_iter().filter_map(|place| self.rules.get(place)).collect()
+    }
+
+    /// The rules that hear events of `trigger` with parameters of this digest.
+    #[must_use]
+    pub fn rules_of(&self, trigger: &str, digest: Option<&str>) -> Vec<&LiveRule> {
+        self.rules
+            .iter()
+            .filter(|live| live.enabled && live.rule.trigger.reference == trigger)
+            .filter(|live| match &live.parameters_digest {
+                None => !needs_parameters(trigger),
+                Some(wanted) => Some(wanted.as_str()) == digest,
+            })
+            .collect()
+    }
+
+    /// The action called `reference`.
+    #[must_use]
+    pub fn action(&self, reference: &str) -> Option<&Arc<Action>> {
+        self.actions.get(reference)
+    }
+
+    /// The rule called `reference`.
+    #[must_use]
+    pub fn rule(&self, reference: &str) -> Option<&LiveRule> {
+        self.rule_places.get(reference).and_then(|place| self.rules.get(*place))
+    }
+
+    /// Every action, by reference.
+    pub fn actions(&self) -> impl Iterator<Item = &Arc<Action>> {
+        self.actions.values()
+    }
+
+    /// Every rule, by reference.
+    pub fn rules(&self) -> impl Iterator<Item = &LiveRule> {
+        self.rules.iter()
+    }
+
+    /// Every registered trigger type, by reference.
+    pub fn triggers(&self) -> impl Iterator<Item = &TriggerType> {
+        self.triggers.values()
+    }
+
+    /// Every sensor, by reference.
+    pub fn sensors(&self) -> impl Iterator<Item = &Sensor> {
+        self.sensors.values()
+    }
+
+    /// The digest of a pack's content.
+    #[must_use]
+    pub fn pack_digest(&self, pack: &str) -> Option<&str> {
+        self.packs.get(pack).map(String::as_str)
+    }
+
+    /// Triggers with parameters that rules in force ask for, each once.
+    #[must_use]
+    pub fn needed_triggers(&self) -> Vec<NeededTrigger> {
+        let mut seen = BTreeSet::new();
+        let mut needed = Vec::new();
+        for live in self.rules.iter().filter(|live| live.enabled) {
+            let Some(digest) = &live.parameters_digest else {
+                continue;
+            };
+            if seen.insert(digest.clone()) {
+                needed.push(NeededTrigger {
+                    trigger: live.rule.trigger.reference.clone(),
+                    parameters: Value::Object(live.rule.trigger.parameters.clone()),
+                    digest: digest.clone(),
+                });
+            }
+        }
+        needed
+    }
+
+    /// The timers that rules in force ask for.
+    #[must_use]
+    pub fn timers(&self) -> Vec<NeededTrigger> {
+        let mut needed = self.needed_triggers();
+        needed.retain(|needed| is_timer(&needed.trigger));
+        needed
+    }
+}
+
+fn twice(kind: &'static str, reference: &str) -> Finding {
+    let message = format!("{kind} {reference:?} is defined twice: the first one stays");
+    Finding { kind, reference: reference.to_owned(), problem: Problem::notice("", message) }
+}
+
+/// Names a trigger that takes parameters: rules with the same parameters share it, and its events
+/// carry the name in a header.
+#[must_use]
+pub fn trigger_parameters_digest(trigger: &str, parameters: &Value) -> String {
+    let mut parameters = parameters.clone();
+    if trigger == "core.st2.webhook"
+        && let Some(url) = parameters.get("url").and_then(Value::as_str)
+    {
+        // Slashes at the ends of a webhook's url mean nothing.
+        let url = json!(url.trim_matches('/'));
+        if let Some(map) = parameters.as_object_mut() {
+            map.insert("url".to_owned(), url);
+        }
+    }
+    let empty = parameters.as_object().is_some_and(Map::is_empty);
+    let text = if empty { String::new() } else { canonical(&parameters) };
+    id::derived(&[trigger, &text])
+}

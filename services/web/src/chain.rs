@@ -1,0 +1,110 @@
+//! Why something happened: from the fact to the outcome, with each criterion's verdict.
+//!
+//! Verdicts are not stored. They are the engine's, asked again with the definitions that were in
+//! force at the event's place: the same inputs give the same answer.
+
+use hearken_engine::judge::{Context, Event};
+use hearken_packs::Definitions;
+use hearken_proto::question::{Answer, Question, Shown};
+use hearken_proto::subject::{Kind, Subject};
+use hearken_proto::{Execution, id};
+use serde_json::{Value, json};
+
+use crate::fault::Fault;
+use crate::{App, ledger, view};
+
+/// Everything about an event or an execution, with verdicts.
+pub(crate) async fn explain(app: &App, wanted: &str) -> Result<Value, Fault> {
+    let question = Question::Chain { id: wanted.to_owned() };
+    let Answer::Entries { entries, .. } = ledger::ask(&app.0.bus, &question).await? else {
+        return Err(Fault::bad("the ledger answered something else"));
+    };
+    if entries.is_empty() {
+        return Err(Fault::missing(format!("nothing in the log is called {wanted:?}"))
+            .hint("give the id of an event or of an execution: hearken execution list"));
+    }
+    let prefix = app.0.bus.prefix();
+    let mut event = None;
+    let mut verdicts = Vec::new();
+    let mut executions: Vec<Execution> = Vec::new();
+    let mut enforcements = Vec::new();
+    for entry in &entries {
+        match Subject::parse(prefix, &entry.subject) {
+            Ok(Subject::Event { trigger }) => {
+                let definitions = app.0.definitions.at(entry.sequence).await?;
+                let id = name(app, entry).await?;
+                verdicts = judged(&definitions, &trigger, &id, entry);
+                event = Some(json!({
+                    "id": id,
+                    "trigger": trigger,
+                    "sequence": entry.sequence,
+                    "time": entry.time,
+                    "payload": entry.body,
+                    "definitions": definitions.mark,
+                }));
+            }
+            Ok(Subject::ActionRequest { .. }) => {
+                if let Ok(request) = serde_json::from_value(entry.body.clone()) {
+                    remember(&mut executions, Execution::requested(request));
+                }
+            }
+            Ok(Subject::Transition { kind: Kind::Execution, .. }) => {
+                if let Ok(state) = serde_json::from_value(entry.body.clone()) {
+                    remember(&mut executions, state);
+                }
+            }
+            Ok(Subject::Transition { .. }) => enforcements.push(entry.body.clone()),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(json!({
+        "event": event,
+        "rules": verdicts,
+        "enforcements": enforcements,
+        "executions": executions.iter().map(view::execution).collect::<Vec<_>>(),
+        "entries": entries,
+    }))
+}
+
+/// The name an event has in requests: its id, or its place.
+pub(crate) async fn name(app: &App, entry: &Shown) -> Result<String, Fault> {
+    if !entry.id.is_empty() {
+        return Ok(entry.id.clone());
+    }
+    let incarnation = app.0.bus.head(hearken_proto::Stream::Events).await?.incarnation;
+    Ok(id::place(&incarnation, entry.sequence))
+}
+
+/// The newest state of each execution, in the order in which they were first seen. A request that
+/// is stored again says nothing new.
+fn remember(executions: &mut Vec<Execution>, state: Execution) {
+    let key = id::execution_key(&state.request.execution).to_owned();
+    let known = executions.iter_mut().find(|e| id::execution_key(&e.request.execution) == key);
+    match known {
+        Some(known) if state.log.len() > 1 => *known = state,
+        Some(_) => {}
+        None => executions.push(state),
+    }
+}
+
+/// What each rule of the event's trigger says about it.
+fn judged(definitions: &Definitions, trigger: &str, id: &str, entry: &Shown) -> Vec<Value> {
+    let digest = entry
+        .headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(hearken_proto::entry::TRIGGER_PARAMETERS))
+        .map(|(_, digest)| digest.as_str());
+    let event =
+        Event { id, trigger, parameters_digest: digest, payload: &entry.body, time: entry.time };
+    let rules = definitions.registry.rules_of(trigger, digest);
+    rules
+        .into_iter()
+        .map(|live| {
+            let action = definitions.registry.action(&live.rule.action.reference);
+            let action = action.map(AsRef::as_ref);
+            let context = Context::default();
+            let verdict = hearken_engine::judge::explain(&live.rule, action, &event, &context);
+            serde_json::to_value(verdict).unwrap_or(Value::Null)
+        })
+        .collect()
+}

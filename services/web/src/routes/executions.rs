@@ -1,0 +1,125 @@
+//! Executions: asked for, listed, shown, watched, taken back, asked for again.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use hearken_proto::question::{Answer, ExecutionFilter, Question};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::LIMIT_DEFAULT;
+use crate::fault::Fault;
+use crate::follow::{self, Ears};
+use crate::run::{self, Wanted};
+use crate::{App, ledger, view};
+
+/// What a listing can be narrowed by, in StackStorm's words.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ListQuery {
+    limit: Option<usize>,
+    offset: Option<usize>,
+    status: Option<String>,
+    action: Option<String>,
+    rule: Option<String>,
+    trigger_instance: Option<String>,
+}
+
+/// The newest executions.
+pub(crate) async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Vec<Value>>, Fault> {
+    let question = Question::Executions(ExecutionFilter {
+        limit: query.limit.unwrap_or(LIMIT_DEFAULT),
+        offset: query.offset.unwrap_or(0),
+        status: query.status,
+        action: query.action,
+        rule: query.rule,
+        trigger_instance: query.trigger_instance,
+    });
+    let Answer::Executions(found) = ledger::ask(&app.0.bus, &question).await? else {
+        return Err(Fault::bad("the ledger answered something else"));
+    };
+    Ok(Json(found.iter().map(view::execution).collect()))
+}
+
+/// Asks for an execution and does not wait for it.
+pub(crate) async fn create(
+    State(app): State<App>,
+    Json(wanted): Json<Wanted>,
+) -> Result<Response, Fault> {
+    let prepared = run::prepare(&app, wanted, None)?;
+    let execution = run::send(&app, prepared).await?;
+    Ok((StatusCode::CREATED, Json(view::execution(&execution))).into_response())
+}
+
+/// Asks for an execution and streams what happens until it has ended.
+pub(crate) async fn run(
+    State(app): State<App>,
+    Json(wanted): Json<Wanted>,
+) -> Result<Response, Fault> {
+    let prepared = run::prepare(&app, wanted, None)?;
+    let ears = Ears::open(&app.0.bus, &prepared.request.execution).await?;
+    let execution = run::send(&app, prepared).await?;
+    Ok(follow::execution(&app, execution, ears))
+}
+
+/// One execution.
+pub(crate) async fn get(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Fault> {
+    Ok(Json(view::execution(&run::find(&app, &id).await?)))
+}
+
+/// Streams what happens to an execution until it has ended.
+pub(crate) async fn follow(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Fault> {
+    let ears = Ears::open(&app.0.bus, &id).await?;
+    let execution = run::find(&app, &id).await?;
+    Ok(follow::execution(&app, execution, ears))
+}
+
+/// Ends an execution before its time.
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Fault> {
+    Ok(Json(view::execution(&run::cancel(&app, &id).await?)))
+}
+
+/// What to change when an execution is repeated.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Rerun {
+    /// Parameters that replace those of the first time.
+    #[serde(default)]
+    parameters: Map<String, Value>,
+    /// As in [`Wanted`].
+    #[serde(default)]
+    text: bool,
+}
+
+/// Asks for what an execution was, once more.
+pub(crate) async fn rerun(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    body: Option<Json<Rerun>>,
+) -> Result<Response, Fault> {
+    let before = run::find(&app, &id).await?;
+    let rerun = body.unwrap_or_default().0;
+    let mut parameters = before.request.parameters.clone();
+    parameters.extend(rerun.parameters);
+    let wanted = Wanted {
+        action: before.request.action.clone(),
+        parameters,
+        text: rerun.text,
+        user: None,
+        idempotency_key: None,
+    };
+    let prepared = run::prepare(&app, wanted, Some(before.request.execution))?;
+    let execution = run::send(&app, prepared).await?;
+    Ok((StatusCode::CREATED, Json(view::execution(&execution))).into_response())
+}

@@ -1,0 +1,15 @@
+//! The test suite of the whole: real processes, a real nats-server, a real disk.
+//!
+//! What can be decided by a function is tested beside it; here is what needs the wiring.
+
+mod harness;
+
+// One line each: what the file holds true.
+mod bus; // What the bus promises, on both buses.
+mod cli; // Help, errors, exit codes and output formats.
+mod faults; // The promises while processes are killed.
+mod flow; // From a fact to an outcome and back to the reason, on both buses.
+mod gateway; // Stock clients on the listener.
+mod hostile; // Bad input and bad actions: a clear outcome, and the next good event works.
+mod sharing; // Several processes on one nats-server: sharing, credentials, reconnecting.
+mod tidy; // The rules of the house.
