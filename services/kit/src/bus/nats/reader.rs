@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use futures_util::StreamExt as _;
 use hearken_proto::Entry;
 
@@ -42,7 +43,7 @@ impl Reader {
     ) -> Result<Self, Error> {
         let next = from.max(1);
         connections.borrow_and_update();
-        let (messages, _pending) = open(stream, filter, next).await?;
+        let messages = open(stream, filter, next).await?;
         let (stream, filter) = (stream.clone(), filter.to_owned());
         Ok(Self { stream, filter, next, messages, connections, is_stale: false })
     }
@@ -81,13 +82,13 @@ impl Reader {
         self.connections.borrow_and_update();
         let (stream, filter, next) = (&self.stream, self.filter.as_str(), self.next);
         let again = || open(stream, filter, next);
-        self.messages = until_back("reading", again).await?.0;
+        self.messages = until_back("reading", again).await?;
         self.is_stale = false;
         Ok(())
     }
 }
 
-async fn open(stream: &Handle, filter: &str, from: u64) -> Result<(Ordered, u64), Error> {
+async fn open(stream: &Handle, filter: &str, from: u64) -> Result<Ordered, Error> {
     let config = OrderedConfig {
         filter_subject: filter.to_owned(),
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
@@ -95,28 +96,42 @@ async fn open(stream: &Handle, filter: &str, from: u64) -> Result<(Ordered, u64)
     };
     let consumer =
         stream.create_consumer(config).await.map_err(|error| Error::Unreachable(chain(&error)))?;
-    let pending = consumer.cached_info().num_pending;
-    let messages = consumer.messages().await.map_err(|error| Error::Unreachable(chain(&error)))?;
-    Ok((messages, pending))
+    consumer.messages().await.map_err(|error| Error::Unreachable(chain(&error)))
 }
 
-/// Everything that the stream holds now of `filter`, from `from` on.
+/// Everything that the stream holds of `filter` from `from` on, up to the last entry it has now.
+///
+/// The end is asked for first. The count of pending messages that comes with each message cannot
+/// tell it: after a crash of the server it can stay above zero, and reading would follow a busy
+/// stream for ever.
 pub(super) async fn collect(stream: &Handle, filter: &str, from: u64) -> Result<Vec<Entry>, Error> {
-    let (mut messages, pending) = open(stream, filter, from.max(1)).await?;
+    let last = last_sequence(stream, filter).await?;
     let mut found = Vec::new();
-    if pending == 0 {
+    if last < from.max(1) {
         return Ok(found);
     }
+    let mut messages = open(stream, filter, from.max(1)).await?;
     loop {
         let next = tokio::time::timeout(STALL, messages.next()).await;
         let Ok(Some(message)) = next else {
             return Err(Error::Unreachable(format!("reading {filter} came to a halt")));
         };
         let message = message.map_err(|error| Error::Unreachable(error.to_string()))?;
-        let Some((entry, _, pending)) = message::entry_of(&message) else { continue };
+        let Some((entry, _, _)) = message::entry_of(&message) else { continue };
+        let reached = entry.sequence >= last;
+        // An entry that took the last one's place, where a subject keeps one, came later.
         found.push(entry);
-        if pending == 0 {
+        if reached {
             return Ok(found);
         }
+    }
+}
+
+/// Place of the last entry of `filter`; 0 when there is none.
+async fn last_sequence(stream: &Handle, filter: &str) -> Result<u64, Error> {
+    match stream.get_last_raw_message_by_subject(filter).await {
+        Ok(raw) => Ok(raw.sequence),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
+        Err(error) => Err(Error::Unreachable(error.to_string())),
     }
 }
