@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use crate::harness::{App, On, eventually};
+use crate::harness::{App, On, eventually, on_both};
 
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -46,24 +46,6 @@ fn shop(on: On) -> anyhow::Result<App> {
     app.write("shop/actions/note.sh", SCRIPT)?;
     app.write("shop/rules/order_late.yaml", RULE)?;
     Ok(app)
-}
-
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {$(
-        mod $name {
-            use crate::harness::On;
-
-            #[test]
-            fn embedded() -> anyhow::Result<()> {
-                super::$name(On::Embedded)
-            }
-
-            #[test]
-            fn nats() -> anyhow::Result<()> {
-                super::$name(On::Nats)
-            }
-        }
-    )*};
 }
 
 on_both!(

@@ -89,7 +89,7 @@ fn a_script_that_writes_for_ever_is_capped_and_ended() -> anyhow::Result<()> {
     let execution: Value = serde_json::from_slice(&ran.stdout)?;
     assert_eq!(execution.get("status"), Some(&json!("timeout")));
     let kept = execution.pointer("/result/stdout").and_then(Value::as_str).context("output")?;
-    ensure!(kept.len() <= 192 << 10, "{}", kept.len());
+    ensure!(kept.len() <= 2 << 20, "{}", kept.len());
     let total = execution.pointer("/result/stdout_bytes").and_then(Value::as_u64);
     ensure!(total > Some(1 << 20), "{total:?}");
     let grown = memory_kib(up.pid())?.saturating_sub(before);
@@ -143,4 +143,89 @@ fn what_cannot_be_run_says_what_is_missing() -> anyhow::Result<()> {
     let unknown = app.run(&["run", "core.local", "cmd=true", "tiemout=3"])?;
     assert_eq!(unknown.status.code(), Some(2), "{}", String::from_utf8_lossy(&unknown.stderr));
     Ok(())
+}
+
+/// Rules and an action that do harm where nothing bounds them: name, criteria, parameters of the
+/// action, and what the enforcement says.
+const HARMFUL: [(&str, &str, &str, &str); 9] = [
+    (
+        "regex",
+        "trigger.text: {type: regex, pattern: '^(a|aa)+(?!x)\\1\\1b'}",
+        "message: never",
+        "too long",
+    ),
+    ("loop", "", "message: '{% for i in range(1000000000) %}x{% endfor %}'", ""),
+    (
+        "product",
+        "",
+        "message: '{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}'",
+        "",
+    ),
+    ("recursion", "", "message: '{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}'", ""),
+    ("growth", "", "message: \"{{ 'x' * 9999999999 }}\"", ""),
+    ("missing", "", "message: '{{ trigger.no.such.thing }}'", "no"),
+    ("types", "trigger.list: {type: greaterthan, pattern: 3}", "message: never", "not supported"),
+    ("operator", "trigger.text: {type: iregex, pattern: '('}", "message: never", ""),
+    ("broken", "trigger.text: {type: equals, pattern: '{{ trigger. }}'}", "message: never", ""),
+];
+
+/// Each harmful rule is a failed enforcement, none delays the others, and good ones go on.
+fn harmful_rules_fail_and_the_rest_works(on: On) -> anyhow::Result<()> {
+    let app = App::new(on)?;
+    app.write("web/rules/seen.yaml", RULE)?;
+    for (name, criteria, parameters, _) in HARMFUL {
+        let rule = format!(
+            "name: {name}\nenabled: true\ntrigger: {{type: web.harm}}\ncriteria: {{{criteria}}}\n\
+             action:\n  ref: core.echo\n  parameters:\n    {parameters}\n"
+        );
+        app.write(&format!("web/rules/{name}.yaml"), &rule)?;
+    }
+    let cyclic = "name: cyclic\nrunner_type: noop\nparameters:\n  a: {type: string, default: '{{ b }}'}\n  \
+        b: {type: string, default: '{{ a }}'}\n";
+    app.write("web/actions/cyclic.yaml", cyclic)?;
+    for (name, action) in [("ring", "web.cyclic"), ("nowhere", "no.such"), ("fine", "core.noop")] {
+        let rule = format!(
+            "name: {name}\nenabled: true\ntrigger: {{type: web.harm}}\naction: {{ref: {action}}}\n"
+        );
+        app.write(&format!("web/rules/{name}.yaml"), &rule)?;
+    }
+    let up = app.up()?;
+    let text = "a".repeat(4000) + "!";
+    let id = app.event("web.harm", &json!({ "text": text, "list": [1] }).to_string())?;
+    let explained = eventually("a decision of every rule", WAIT, || {
+        let explained = app.json(&["log", "explain", &id])?;
+        let told =
+            |name: &str| explained.pointer(name).and_then(Value::as_array).map_or(0, Vec::len);
+        let (enforcements, executions) = (told("/enforcements"), told("/executions"));
+        ensure!(enforcements > HARMFUL.len(), "{enforcements} enforcements, {explained:#}");
+        Ok((executions > 0).then_some(explained))
+    })?;
+    let enforcements = explained.get("enforcements").and_then(Value::as_array).context("some")?;
+    for (name, _, _, why) in HARMFUL {
+        let rule = json!(format!("web.{name}"));
+        let found = enforcements.iter().find(|e| e.get("rule") == Some(&rule)).context(name)?;
+        let reason = found.get("reason").and_then(Value::as_str).context("a reason")?;
+        ensure!(!reason.is_empty() && reason.contains(why), "{name}: {reason}");
+        ensure!(reason.len() < 4096, "{name}: {} bytes of reason", reason.len());
+    }
+    for name in ["nowhere", "ring"] {
+        let rule = format!("web.{name}");
+        let notice = up.said().contains(&rule);
+        ensure!(notice || name == "ring", "nothing was said of {rule}: {}", up.said());
+        ensure!(
+            app.execution("core.noop", "succeeded").is_ok(),
+            "the rule beside them did not run"
+        );
+    }
+    good_event_works(&app, 4)
+}
+
+#[test]
+fn harmful_rules_fail_and_the_rest_works_embedded() -> anyhow::Result<()> {
+    harmful_rules_fail_and_the_rest_works(On::Embedded)
+}
+
+#[test]
+fn harmful_rules_fail_and_the_rest_works_on_nats() -> anyhow::Result<()> {
+    harmful_rules_fail_and_the_rest_works(On::Nats)
 }

@@ -7,9 +7,15 @@ mod harness;
 // One line each: what the file holds true.
 mod bus; // What the bus promises, on both buses.
 mod cli; // Help, errors, exit codes and output formats.
+mod datastore; // Keys: by command line, HTTP and rules; sealed, raced for, on several hosts.
 mod faults; // The promises while processes are killed.
 mod flow; // From a fact to an outcome and back to the reason, on both buses.
 mod gateway; // Stock clients on the listener.
 mod hostile; // Bad input and bad actions: a clear outcome, and the next good event works.
+mod memory; // Rules that remember, and history decided again.
+mod policies; // Policies: who waits, who is let in, who is tried again, on both buses.
+mod python; // Python actions: what they get, what they return, how they end.
+mod runners; // What runners promise, and that secrets reach the action and nobody else.
 mod sharing; // Several processes on one nats-server: sharing, credentials, reconnecting.
 mod tidy; // The rules of the house.
+mod webhooks; // Facts that others post, signed or not, and slow clients.

@@ -27,13 +27,17 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Which crate alone may name a library.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 13] = [
     ("rmp-serde", &["proto"]),
     ("minijinja", &["services/engine"]),
     ("fancy-regex", &["services/engine"]),
     ("sled", &["services/log", "tests/bench"]),
     ("async-nats", &["services/kit", ".", "tests/bench"]),
     ("axum", &["services/web"]),
+    ("hyper", &["services/web"]),
+    ("hmac", &["services/web"]),
+    ("ring", &["services/kit"]),
+    ("ureq", &["services/actions", "."]),
     ("clap", &["."]),
     ("saphyr-parser", &["services/packs"]),
     ("notify", &["services/packs"]),

@@ -146,6 +146,9 @@ pub struct Execution {
     /// The states so far, in order.
     #[serde(default)]
     pub log: Vec<Step>,
+    /// The gates in which it holds a place, or waits for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<String>,
 }
 
 impl Execution {
@@ -162,6 +165,7 @@ impl Execution {
             end: None,
             result: Value::Null,
             log,
+            gates: Vec::new(),
         }
     }
 

@@ -12,9 +12,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, json};
 
 use crate::execution::Step;
+use crate::kv::KeyState;
 use crate::record::{
-    CancelHint, DeadLetter, DefinitionsState, Enforcement, InForce, LeaseState, PackTransition,
-    RunnerState, ScheduleState,
+    CancelHint, DeadLetter, DefinitionsState, Enforcement, FoldState, Gate, GateState, Holder,
+    InForce, LeaseState, PackTransition, RunnerState, ScheduleState, Waiter,
 };
 use crate::request::TriggerInstance;
 use crate::{ActionRequest, Execution, Headers, Status, Timestamp, codec};
@@ -58,12 +59,29 @@ fn request() -> ActionRequest {
         requested_at: moment(),
         user: "hearken".into(),
         rerun_of: None,
+        context: Map::new(),
+        not_before: None,
+    }
+}
+
+/// A request as a policy makes it.
+fn retry() -> ActionRequest {
+    let retry = json!({
+        "retry_count": 1,
+        "applied_policy": "shop.again",
+        "retried_liveaction_id": "6957353500112233445566aa",
+    });
+    ActionRequest {
+        context: Map::from_iter([("policies".to_owned(), json!({ "retry": retry }))]),
+        not_before: Some(moment()),
+        ..request()
     }
 }
 
 #[test]
 fn requests_and_executions_decode_for_ever() {
     check("action_request.v1", &request());
+    check("action_request.v2", &retry());
     let execution = Execution {
         request: request(),
         status: Status::Succeeded,
@@ -76,8 +94,12 @@ fn requests_and_executions_decode_for_ever() {
             Step { status: Status::Requested, timestamp: moment() },
             Step { status: Status::Running, timestamp: moment() },
         ],
+        gates: Vec::new(),
     };
     check("execution.v1", &execution);
+    let result = json!({"$blob": "e".repeat(64), "bytes": 70_000, "return_code": 0});
+    let gates = vec!["shop.two#00/all".to_owned()];
+    check("execution.v2", &Execution { request: retry(), result, gates, ..execution });
 }
 
 #[test]
@@ -101,8 +123,19 @@ fn records_decode_for_ever() {
         reason: "no such name".into(),
         parameters: Map::from_iter([("order".to_owned(), json!("{{ trigger.order }}"))]),
         enforced_at: moment(),
+        held_by: None,
     };
     check("enforcement.v1", &enforcement);
+    let held = Enforcement { held_by: Some("throttle".into()), ..enforcement };
+    check("enforcement.v2", &held);
+    let fold = FoldState {
+        incarnation: "17".into(),
+        place: 12,
+        slot: "a".into(),
+        chunks: 2,
+        digest: "e".repeat(64),
+    };
+    check("fold_state.v1", &fold);
     let runner = RunnerState {
         incarnation: "host-0011".into(),
         installation: "0123".into(),
@@ -122,6 +155,13 @@ fn records_decode_for_ever() {
     check("schedule_state.v1", &schedule);
     check("schedule_state.v2", &ScheduleState { nonce: "0a1b".into(), ..schedule });
     check("lease_state.v1", &LeaseState { holder: "host-1".into(), until: moment() });
+    let gate = Gate {
+        running: vec![Holder("00112233445566aa".into(), moment().nanos())],
+        starts: vec![moment().nanos()],
+        waiting: vec![Waiter("ffeeddccbbaa9988".into(), moment().nanos(), 0)],
+    };
+    let lanes = [("all".to_owned(), gate)].into();
+    check("gate_state.v1", &GateState { policy: "shop.two".into(), lanes });
     let letter = DeadLetter {
         subject: "hearken.event.a.b".into(),
         stream: "EVENTS".into(),
@@ -132,4 +172,15 @@ fn records_decode_for_ever() {
     };
     check("dead_letter.v1", &letter);
     check("cancel_hint.v1", &CancelHint { execution: "6957353500112233445566aa".into() });
+}
+
+#[test]
+fn keys_decode_for_ever() {
+    let key = KeyState {
+        value: Some("eu".into()),
+        secret: false,
+        expires: Some(moment()),
+        user: "stanley".into(),
+    };
+    check("key_state.v1", &key);
 }

@@ -13,6 +13,7 @@ pub mod execution;
 #[cfg(test)]
 mod golden;
 pub mod id;
+pub mod kv;
 pub mod permission;
 pub mod question;
 pub mod record;

@@ -31,6 +31,8 @@ pub enum Question {
         /// Id of an event, an execution, or an entry.
         id: String,
     },
+    /// The newest enforcements: what rules made of the events that they matched.
+    Enforcements(EnforcementFilter),
     /// Checks every chain from its first entry to its last.
     Verify,
     /// Entries, bytes and times of each stream.
@@ -53,6 +55,40 @@ pub struct ExecutionFilter {
     pub trigger_instance: Option<String>,
     /// Skip so many of the newest.
     pub offset: usize,
+}
+
+/// Which enforcements.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EnforcementFilter {
+    /// At most so many.
+    pub limit: usize,
+    /// Skip so many of the newest.
+    pub offset: usize,
+    /// Only of this rule.
+    pub rule: Option<String>,
+    /// Only of this event.
+    pub trigger_instance: Option<String>,
+}
+
+/// What a rule made of an event that it matched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Enforced {
+    /// Its name, derived from the event and the rule.
+    pub id: String,
+    /// The rule.
+    pub rule: String,
+    /// Id of the event.
+    pub trigger_instance: String,
+    /// The execution that was asked for; none when it came to none.
+    pub execution: Option<String>,
+    /// Why there is no execution.
+    pub reason: Option<String>,
+    /// What of the rule held the request back.
+    pub held_by: Option<String>,
+    /// Log time of the event.
+    pub enforced_at: Option<Timestamp>,
 }
 
 /// Which entries of a stream.
@@ -140,6 +176,8 @@ pub enum Answer {
         /// Whether the limit cut them off.
         more: bool,
     },
+    /// Enforcements, newest first.
+    Enforcements(Vec<Enforced>),
     /// What was found out about each stream.
     Streams(Vec<StreamReport>),
     /// The question could not be answered.

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use crate::Timestamp;
 use crate::request::TriggerInstance;
 
+/// Trigger of an empty entry in EVENTS that only moves log time on, so that what waits for a moment
+/// sees it pass.
+pub const TIME_TRIGGER: &str = "hearken.time";
 /// Trigger of the mark in EVENTS that puts definitions in force.
 pub const DEFINITIONS_TRIGGER: &str = "hearken.definitions";
 
@@ -59,6 +62,31 @@ pub struct Enforcement {
     pub parameters: Map<String, Value>,
     /// Log time of the event.
     pub enforced_at: Timestamp,
+    /// What of the rule held the request back, in one word (`dedupe`, `throttle` …); none when it
+    /// failed.
+    #[serde(default)]
+    pub held_by: Option<String>,
+}
+
+/// How far a fold has come, and where its memory is kept.
+///
+/// The memory lies in the chunks `<fold>-<slot>-0` and so on, beside this entry in STATE. Two slots
+/// take turns, so that what this entry names stays whole while the next is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoldState {
+    /// Name of the folded stream's life.
+    pub incarnation: String,
+    /// The last entry of the stream that the memory knows of.
+    pub place: u64,
+    /// The slot: `a` or `b`; empty when nothing is remembered.
+    #[serde(default)]
+    pub slot: String,
+    /// Chunks in the slot.
+    #[serde(default)]
+    pub chunks: u32,
+    /// Digest of the memory: two replicas that differ at one place show by it.
+    #[serde(default)]
+    pub digest: String,
 }
 
 /// What a runner says of itself every heartbeat.
@@ -104,6 +132,41 @@ pub struct LeaseState {
     /// When it ends unless renewed.
     pub until: Timestamp,
 }
+
+/// The gates of one policy that share an entity, by lane: one for each set of values of the
+/// policy's attributes, and one in all for a policy without attributes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateState {
+    /// The policy; empty where executions wait for a moment that their request names.
+    #[serde(default)]
+    pub policy: String,
+    /// The gates that are in use.
+    #[serde(default)]
+    pub lanes: BTreeMap<String, Gate>,
+}
+
+/// Who is in, and who waits. Times are nanoseconds since the Unix epoch, and what is listed are
+/// tuples: a gate with thousands of executions must fit into one message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Executions that were let in, in that order.
+    #[serde(default)]
+    pub running: Vec<Holder>,
+    /// When executions were let in, as far back as the policy's period; for policies with a rate.
+    #[serde(default)]
+    pub starts: Vec<i64>,
+    /// Executions that wait, first come first.
+    #[serde(default)]
+    pub waiting: Vec<Waiter>,
+}
+
+/// An execution that was let in: its key, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder(pub String, pub i64);
+
+/// An execution that waits: its key, when it was asked for, and before when it must not start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiter(pub String, pub i64, pub i64);
 
 /// Something that could not be handled, kept for a person to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -34,6 +34,12 @@ pub struct ActionRequest {
     /// The execution this one repeats.
     #[serde(default)]
     pub rerun_of: Option<String>,
+    /// What else StackStorm keeps beside an execution, such as `policies.retry`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub context: Map<String, Value>,
+    /// The execution is not to start before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
 }
 
 /// The event that a rule matched, by name and place.

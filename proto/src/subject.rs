@@ -91,11 +91,17 @@ pub enum Kind {
     Definitions,
     /// The right of one replica to do something alone.
     Lease,
+    /// Who may start and who waits, because of a policy.
+    Gate,
+    /// What a fold remembers.
+    Fold,
+    /// One key of the datastore; its id is `<scope>.<name>`, and its scope is a token of its own.
+    Kv,
 }
 
 impl Kind {
     /// Every kind, in the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Execution,
         Self::Enforcement,
         Self::Rule,
@@ -104,6 +110,9 @@ impl Kind {
         Self::Pack,
         Self::Definitions,
         Self::Lease,
+        Self::Gate,
+        Self::Fold,
+        Self::Kv,
     ];
 
     /// The token on the wire.
@@ -118,6 +127,9 @@ impl Kind {
             Self::Pack => "pack",
             Self::Definitions => "definitions",
             Self::Lease => "lease",
+            Self::Gate => "gate",
+            Self::Fold => "fold",
+            Self::Kv => "kv",
         }
     }
 
@@ -228,6 +240,10 @@ impl fmt::Display for Subject {
             Self::Transition { kind, id } => {
                 write!(f, "transition.{}.{}", kind.token(), encode(id))
             }
+            Self::State { kind: Kind::Kv, id } => {
+                let (scope, name) = id.split_once('.').unwrap_or(("system", id));
+                write!(f, "state.kv.{}.{}", encode(scope), encode(name))
+            }
             Self::State { kind, id } => write!(f, "state.{}.{}", kind.token(), encode(id)),
             Self::Deadletter { reason } => write!(f, "deadletter.{}", encode(reason)),
             Self::Output { execution } => write!(f, "sample.output.{}", encode(execution)),
@@ -334,6 +350,7 @@ mod tests {
             },
             Subject::transition(Kind::Execution, "a.b *%>ü"),
             Subject::state(Kind::Schedule, "x y"),
+            Subject::state(Kind::Kv, "system.a.b: c"),
             Subject::Deadletter { reason: "undecodable".into() },
             Subject::Output { execution: "6".into() },
             Subject::Control { service: "actions".into(), host: "db.example".into() },

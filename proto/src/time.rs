@@ -47,6 +47,13 @@ impl Timestamp {
         Self(self.0.saturating_add(nanos))
     }
 
+    /// The moment `duration` before this one.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let nanos = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
+
     /// The time since `earlier`, or zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

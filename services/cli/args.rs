@@ -45,7 +45,7 @@ pub(crate) enum Verb {
     Bus(Bus),
     /// Run an action, print its output, and exit by its status
     Run(Run),
-    /// Publish or watch events
+    /// Publish, watch, list, show or repeat events
     #[command(subcommand)]
     Event(Event),
     /// List, show, watch, cancel or repeat executions
@@ -54,7 +54,7 @@ pub(crate) enum Verb {
     /// List or show actions
     #[command(subcommand)]
     Action(Listing),
-    /// List, show, try or switch rules
+    /// List, show, try or switch rules, and see what they did
     #[command(subcommand)]
     Rule(Rule),
     /// List or show trigger types
@@ -66,6 +66,9 @@ pub(crate) enum Verb {
     /// List, show or check packs
     #[command(subcommand)]
     Pack(Pack),
+    /// Read and write keys of the datastore
+    #[command(subcommand)]
+    Kv(Kv),
     /// Read, explain and verify the log
     #[command(subcommand)]
     Log(Log),
@@ -227,6 +230,26 @@ pub(crate) enum Event {
         #[arg(default_value = "event.>")]
         filter: String,
     },
+    /// The newest events
+    List {
+        /// At most so many
+        #[arg(short = 'n', long, default_value_t = 20)]
+        limit: usize,
+        /// Only of this trigger, pack.name
+        #[arg(long)]
+        trigger: Option<String>,
+    },
+    /// One event
+    Get {
+        /// Its id
+        id: String,
+    },
+    /// Tell it once more, as a new event
+    #[command(visible_alias = "re-emit")]
+    Resend {
+        /// Its id
+        id: String,
+    },
 }
 
 /// `hearken execution`
@@ -323,6 +346,17 @@ pub(crate) enum Rule {
         #[arg(long, conflicts_with_all = ["rule", "file", "event", "last"])]
         batch: bool,
     },
+    /// The newest matches, and what came of them
+    Enforcements {
+        /// Only of this rule, pack.name
+        rule: Option<String>,
+        /// At most so many
+        #[arg(short = 'n', long, default_value_t = 20)]
+        limit: usize,
+        /// Only of this event
+        #[arg(long, value_name = "ID")]
+        trigger_instance: Option<String>,
+    },
     /// Switch it on, whatever its file says
     Enable {
         /// Its reference
@@ -352,6 +386,88 @@ pub(crate) enum Pack {
     },
 }
 
+/// `hearken kv`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Kv {
+    /// Print the value of a key
+    Get {
+        /// Its name
+        name: String,
+        /// Open it when it is secret
+        #[arg(long)]
+        decrypt: bool,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Write a key
+    Set {
+        /// Its name
+        name: String,
+        /// Its text; - reads it from standard input, where no list of processes shows it
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        /// Seal it: only with the installation's key it can be read
+        #[arg(long)]
+        encrypt: bool,
+        /// The text is sealed already, as get prints it without --decrypt
+        #[arg(long, conflicts_with = "encrypt")]
+        encrypted: bool,
+        /// Take it away after so many seconds
+        #[arg(long, value_name = "SECONDS")]
+        ttl: Option<u64>,
+        /// Only if it is at this revision; 0: only if it is not there
+        #[arg(long, value_name = "N")]
+        revision: Option<u64>,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Add to the whole number in a key, which is 0 when it is not there
+    Increment {
+        /// Its name
+        name: String,
+        /// How much to add
+        #[arg(long, value_name = "N", default_value_t = 1, allow_hyphen_values = true)]
+        by: i64,
+        /// Take it away after so many seconds
+        #[arg(long, value_name = "SECONDS")]
+        ttl: Option<u64>,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Keys by name, secrets sealed
+    List {
+        /// Only names that begin so
+        #[arg(long, default_value = "")]
+        prefix: String,
+        /// At most so many
+        #[arg(short = 'n', long, default_value_t = 1000)]
+        limit: usize,
+        /// Open secrets
+        #[arg(long)]
+        decrypt: bool,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Take a key away
+    Delete {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        whose: Whose,
+    },
+}
+
+/// Whose keys.
+#[derive(Debug, Arguments)]
+pub(crate) struct Whose {
+    /// system: everybody's; user: one user's own; all: both, for list
+    #[arg(long, default_value = "system")]
+    pub scope: String,
+    /// The user of the scope user [default: stanley, for whom rules act]
+    #[arg(long)]
+    pub user: Option<String>,
+}
+
 /// `hearken log`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Log {
@@ -377,6 +493,21 @@ pub(crate) enum Log {
     },
     /// Entries, bytes and times of each stream
     Stats,
+    /// Decide history again without acting, and show what differs
+    Replay {
+        /// Packs in the place of those of then: a folder of packs, or one pack
+        #[arg(long)]
+        packs: Vec<PathBuf>,
+        /// From this moment on, or from so long ago (12h)
+        #[arg(long)]
+        since: Option<String>,
+        /// Until this moment, or until so long ago
+        #[arg(long)]
+        until: Option<String>,
+        /// Only this rule
+        #[arg(long)]
+        rule: Option<String>,
+    },
 }
 
 /// `hearken log show`

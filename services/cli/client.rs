@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::Body;
-use ureq::http::Response;
+use ureq::http::{Response, StatusCode};
 
 use crate::data;
 use crate::error::Failure;
@@ -68,7 +68,8 @@ impl Client {
     /// Takes away what is at `path`.
     pub(crate) fn delete(&self, path: &str) -> Result<Value, Failure> {
         let request = self.agent.delete(self.address(path));
-        json(self.answered(self.with_token(request).call())?)
+        let response = self.answered(self.with_token(request).call())?;
+        if response.status() == StatusCode::NO_CONTENT { Ok(Value::Null) } else { json(response) }
     }
 
     /// Lines of a stream at `path`, one JSON value each, until it ends or `each` says so.

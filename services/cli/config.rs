@@ -3,6 +3,8 @@
 //! The default is `default.toml`, which is also the documentation: a key that is not in it does
 //! not exist. Everything is parsed before anything is started.
 
+pub(crate) mod webhook;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +16,10 @@ use crate::error::Failure;
 /// The default configuration, with comments.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
 /// Keys that have no default: their absence means something.
-const OPTIONAL: [(&str, &str); 2] = [("bus", "gateway"), ("http", "listen")];
+const OPTIONAL: [(&str, &str); 3] =
+    [("bus", "gateway"), ("http", "listen"), ("secrets", "key_file")];
+/// The list of hooks, which is no section with keys.
+const WEBHOOK: &str = "webhook";
 /// Variables with a shorter name than `HEARKEN_<SECTION>_<KEY>`.
 const SHORT: [(&str, &str, &str); 4] = [
     ("HEARKEN_NATS", "bus", "nats"),
@@ -32,6 +37,9 @@ pub(crate) struct Settings {
     pub log: LogSettings,
     pub packs: PackSettings,
     pub actions: ActionSettings,
+    #[serde(default)]
+    pub webhook: Vec<webhook::WebhookSettings>,
+    pub secrets: SecretSettings,
 }
 
 /// `[bus]`
@@ -85,6 +93,13 @@ pub(crate) struct ActionSettings {
     pub grace: Duration,
 }
 
+/// `[secrets]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecretSettings {
+    pub key_file: Option<PathBuf>,
+}
+
 /// The values in use, and where each comes from.
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
@@ -120,7 +135,10 @@ impl Loader {
             let text = std::fs::read_to_string(&file).map_err(|error| {
                 Failure::usage(format!("cannot read the configuration {name}: {error}"))
             })?;
-            let table = parse(&text, &name)?;
+            let mut table = parse(&text, &name)?;
+            if let Some(entries) = table.get_mut(WEBHOOK) {
+                webhook::check(entries, &text, &file, &name)?;
+            }
             loader.check_keys(&table, &text, &name)?;
             loader.layer(table, &name);
         }
@@ -147,6 +165,10 @@ impl Loader {
 
     fn layer(&mut self, table: toml::Table, origin: &str) {
         for (section, values) in table {
+            if section == WEBHOOK {
+                webhook::layer(self, values, origin);
+                continue;
+            }
             let toml::Value::Table(values) = values else { continue };
             // A section whose keys are all optional is there all the same.
             let empty = toml::Value::Table(toml::Table::new());
@@ -168,7 +190,7 @@ impl Loader {
 
     /// Refuses keys that do not exist, with the line and what was meant.
     fn check_keys(&self, table: &toml::Table, text: &str, name: &str) -> Result<(), Failure> {
-        for (section, values) in table {
+        for (section, values) in table.iter().filter(|(section, _)| *section != WEBHOOK) {
             let toml::Value::Table(values) = values else {
                 return Err(unknown(section, None, &self.sections(), text, name));
             };
@@ -183,7 +205,9 @@ impl Loader {
     }
 
     fn sections(&self) -> Vec<String> {
-        self.table.keys().cloned().collect()
+        let mut sections: Vec<String> = self.table.keys().cloned().collect();
+        sections.retain(|section| section != WEBHOOK);
+        sections
     }
 
     fn keys(&self, section: &str) -> Option<Vec<String>> {
@@ -326,10 +350,10 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn load(text: &str) -> Result<Loaded, Failure> {
+    pub(super) fn load(text: &str) -> Result<Loaded, Failure> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hearken.toml");
         std::fs::write(&file, text).unwrap();

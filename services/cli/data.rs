@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use hearken_kit::random;
+use hearken_kit::{Sealer, random, seal};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
@@ -75,6 +75,26 @@ pub(crate) fn prepare(folder: &Path) -> Result<PathBuf, Failure> {
 /// The secret that clients show; made at the first start.
 pub(crate) fn token(folder: &Path) -> Result<String, Failure> {
     once(&folder.join("token"), 24)
+}
+
+/// The sealer of the installation's key: of `file`, which must be there, else of the data folder's
+/// own, made at the first start. Whoever runs what others ask for needs the same key as they.
+pub(crate) fn sealer(folder: &Path, file: Option<&Path>) -> Result<Sealer, Failure> {
+    let own = folder.join("key");
+    let (text, file) = match file {
+        Some(file) => {
+            let text = fs::read_to_string(file).map_err(|error| {
+                Failure::usage(format!("cannot read the key {}: {error}", file.display()))
+                    .hint("[secrets] key_file names a copy of the key of another data folder")
+            })?;
+            (text, file)
+        }
+        None => (once(&own, seal::KEY_BYTES)?, own.as_path()),
+    };
+    Sealer::from_hex(&text).map_err(|error| {
+        Failure::usage(format!("the key {} cannot be used: {error}", file.display()))
+            .hint("copy it again from the data folder that it comes from")
+    })
 }
 
 /// The installation's name, which marks its processes; made at the first start.

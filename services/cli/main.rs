@@ -11,6 +11,8 @@ mod config;
 mod data;
 mod error;
 mod output;
+mod past;
+mod replay;
 mod serve;
 
 use std::process::ExitCode;
@@ -50,6 +52,7 @@ fn run(args: Args, output: &Output) -> Result<u8, Failure> {
         Verb::Trigger(listing) => commands::definition::triggers(&context, listing),
         Verb::Sensor(listing) => commands::definition::sensors(&context, listing),
         Verb::Pack(pack) => commands::pack::run(&context, pack),
+        Verb::Kv(kv) => commands::kv::run(&context, kv),
         Verb::Log(log) => commands::log::run(&context, log),
         Verb::Config(config) => commands::config::run(&context, config),
         Verb::Doctor => commands::doctor::run(&context),

@@ -1,4 +1,5 @@
-//! Lists the bundled packs (`packs/` at the top of the repository) so that they are embedded.
+//! Lists the bundled packs (`packs/` at the top of the repository) and the Python that packs stand on
+//! (`python/` beside this file) so that they are embedded.
 //!
 //! A list of `include_bytes!` needs no crate, and cargo rebuilds it when a file there changes.
 
@@ -22,8 +23,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         list.push_str("    ]),\n");
     }
     list.push_str("]\n");
-    fs::write(Path::new(&std::env::var("OUT_DIR")?).join("bundled.rs"), list)?;
+    let out = std::env::var("OUT_DIR")?;
+    fs::write(Path::new(&out).join("bundled.rs"), list)?;
+    fs::write(Path::new(&out).join("python.rs"), python()?)?;
     Ok(())
+}
+
+/// The list of the Python files, without their tests.
+fn python() -> Result<String, Box<dyn Error>> {
+    let python = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("python");
+    let mut list = String::from("&[\n");
+    for part in ["last", "layer"] {
+        println!("cargo::rerun-if-changed={}", python.join(part).display());
+        write_files(&python, &python.join(part), &mut list)?;
+    }
+    list.push_str("]\n");
+    Ok(list)
 }
 
 /// One line per file under `folder`: path in the pack, executable or not, bytes.

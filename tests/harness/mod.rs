@@ -20,3 +20,23 @@ pub(crate) enum On {
 
 /// The file of the program under test.
 pub(crate) const HEARKEN: &str = env!("CARGO_BIN_EXE_hearken");
+
+/// Makes two tests of each scenario: one on each bus.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            use crate::harness::On;
+
+            #[test]
+            fn embedded() -> anyhow::Result<()> {
+                super::$name(On::Embedded)
+            }
+
+            #[test]
+            fn nats() -> anyhow::Result<()> {
+                super::$name(On::Nats)
+            }
+        }
+    )*};
+}
+pub(crate) use on_both;

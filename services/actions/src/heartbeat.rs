@@ -4,17 +4,23 @@
 //! is found in LOG after that place. Silence is counted in steps between our own looks, and a step
 //! counts for no more than [`STEP_MAX`]: a machine that slept, or a bus that was away, is an outage
 //! of ours and takes no lease from anybody.
+//!
+//! Beating is a task of its own: neither looking after others nor waiting for the last runs of a
+//! process that ends holds it up.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use hearken_kit::bus::{Bus, Error};
-use hearken_kit::payload;
+use hearken_kit::{Shutdown, payload};
 use hearken_proto::record::RunnerState;
 use hearken_proto::subject::Kind;
 use hearken_proto::{Stream, Subject, codec, id};
 use tokio::time::Instant;
+use tracing::{error, warn};
 
+use crate::cancel::Running;
+use crate::run::Runner;
 use crate::transition;
 
 /// How often a runner says that it is alive.
@@ -23,6 +29,8 @@ pub(crate) const EVERY: Duration = Duration::from_secs(10);
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
 /// A runner that could not say so for so long ends what it runs: others may take it over soon.
 pub(crate) const SELF_FENCE: Duration = Duration::from_secs(40);
+/// How long one beat may take: a bus that does not answer must not keep us from noticing.
+const BEAT_MAX: Duration = Duration::from_secs(5);
 /// The most silence that one look can add.
 const STEP_MAX: Duration = Duration::from_secs(15);
 
@@ -44,6 +52,47 @@ struct Silence {
 pub(crate) async fn beat(bus: &Bus, state: &RunnerState) -> Result<(), Error> {
     let subject = bus.subject(&Subject::state(Kind::Runner, &state.incarnation));
     bus.publish(payload::message(subject, state)?).await.map(|_ack| ())
+}
+
+/// Beats until `ended` is requested, and then says that this runner has ended in good order. What
+/// runs is ended when the lease cannot be renewed.
+pub(crate) async fn keep(bus: Bus, mut state: RunnerState, running: Running, ended: Shutdown) {
+    let mut every = tokio::time::interval(EVERY);
+    let mut beaten = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            () = ended.requested() => break,
+            _ = every.tick() => {}
+        }
+        match tokio::time::timeout(BEAT_MAX, renew(&bus, &mut state, &running)).await {
+            Ok(Ok(())) => {
+                beaten = Instant::now();
+                continue;
+            }
+            Ok(Err(error)) => warn!(%error, "the lease could not be renewed"),
+            Err(_late) => warn!("the lease could not be renewed: the bus does not answer"),
+        }
+        if beaten.elapsed() >= SELF_FENCE {
+            error!("the lease cannot be renewed: everything that runs here is ended");
+            running.fence();
+        }
+    }
+    state.holds.clear();
+    state.ended = true;
+    match tokio::time::timeout(BEAT_MAX, beat(&bus, &state)).await {
+        Ok(Ok(())) => {}
+        // Others find out by the silence.
+        Ok(Err(error)) => warn!(%error, "the end of this runner could not be told"),
+        Err(_late) => warn!("the end of this runner could not be told: the bus does not answer"),
+    }
+}
+
+async fn renew(bus: &Bus, state: &mut RunnerState, running: &Running) -> Result<(), Error> {
+    // In this order: a claim that comes between the two is among both.
+    state.seen = bus.head(Stream::Log).await?.last;
+    state.holds = running.keys();
+    beat(bus, state).await
 }
 
 /// Every runner that has not ended in good order, with the place of its last heartbeat.
@@ -88,21 +137,26 @@ impl Watch {
     }
 }
 
-/// Everything that the runner `gone` may hold: what it last said, and what it claimed after that.
-pub(crate) async fn held_by(bus: &Bus, gone: &RunnerState) -> Result<BTreeSet<String>, Error> {
-    let mut held: BTreeSet<String> = gone.holds.iter().cloned().collect();
-    let filter = format!("{}.transition.{}.*", bus.prefix(), Kind::Execution.token());
-    for entry in bus.collect(Stream::Log, &filter, gone.seen + 1).await? {
-        let Some(execution) = transition::read(&entry) else { continue };
-        let key = id::execution_key(&execution.request.execution);
-        // What has ended since is held by nobody: it need not be looked up one by one.
-        if execution.status.is_final() {
-            held.remove(key);
-        } else if execution.runner.as_deref() == Some(&gone.incarnation) {
-            held.insert(key.to_owned());
+impl Runner {
+    /// Everything that the runner `gone` may hold, or may not have told the end of: what it last
+    /// said, and what it claimed and ended after that.
+    pub(crate) async fn held_by(&self, gone: &RunnerState) -> Result<BTreeSet<String>, Error> {
+        let mut held: BTreeSet<String> = gone.holds.iter().cloned().collect();
+        let filter = format!("{}.transition.{}.*", self.bus.prefix(), Kind::Execution.token());
+        for entry in self.bus.collect(Stream::Log, &filter, gone.seen + 1).await? {
+            let Some(execution) = transition::read(&entry) else { continue };
+            let key = id::execution_key(&execution.request.execution);
+            let is_its_own = execution.runner.as_deref() == Some(&gone.incarnation);
+            let has_ended = execution.status.is_final();
+            if is_its_own && (!has_ended || self.has_sequel(&execution)) {
+                held.insert(key.to_owned());
+            } else if has_ended {
+                // It need not be looked up one by one.
+                held.remove(key);
+            }
         }
+        Ok(held)
     }
-    Ok(held)
 }
 
 #[cfg(test)]

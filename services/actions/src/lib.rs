@@ -8,12 +8,18 @@
 //! lost is looked up before anything starts; the outcome is stored by compare and set, and whoever
 //! loses that adopts what is there.
 
+mod admit;
 mod cancel;
+mod claim;
+mod gate;
 mod heartbeat;
+mod look;
+mod outcome;
 mod output;
 mod recover;
 mod run;
 mod runner;
+mod sequel;
 mod service;
 mod transition;
 
@@ -22,14 +28,17 @@ use std::time::Duration;
 
 use hearken_kit::bus::Bus;
 use hearken_kit::process::Runs;
-use hearken_kit::{Clock, Shutdown};
+use hearken_kit::{Clock, Sealer, Shutdown};
 use hearken_packs::Follower;
+use hearken_packs::kv::Datastore;
 
 /// What the action service is started with.
 #[derive(Debug)]
 pub struct Config {
     /// The definitions: what the actions are.
     pub definitions: Follower,
+    /// The datastore, for defaults that look keys up.
+    pub datastore: Datastore,
     /// Where interrupted runs are found again, and what marks their processes.
     pub runs: Runs,
     /// Name of the data folder's installation.
@@ -46,6 +55,8 @@ pub struct Config {
     pub expire_after: Duration,
     /// Where the HTTP API answers, told to actions as `ST2_ACTION_API_URL`.
     pub api_url: String,
+    /// Opens the secrets of requests.
+    pub sealer: Sealer,
     /// Where actions start when they do not say; scripts find it as their working folder.
     pub folder: PathBuf,
     /// Where the time comes from.

@@ -1,18 +1,18 @@
-//! The loop: requests, cancellations, heartbeats, and runs that end.
+//! The loop: requests, cancellations, and runs that end. Heartbeats and looking after others are
+//! tasks beside it, so that none of them waits for another.
 
 use std::time::Duration;
 
 use hearken_kit::bus::{Bus, Consumer, ConsumerOptions, Delivery, Heard, Tail};
 use hearken_kit::{Shutdown, Tasks, random};
 use hearken_proto::record::{CancelHint, RunnerState};
-use hearken_proto::{Execution, Status, Stream, Subject, codec};
-use tokio::time::Instant;
-use tracing::{error, info, warn};
+use hearken_proto::{Stream, Subject, codec};
+use tracing::{info, warn};
 
 use crate::cancel::Running;
-use crate::recover::{self, Retry};
+use crate::recover::patiently;
 use crate::run::Runner;
-use crate::{Config, Error, heartbeat, transition};
+use crate::{Config, Error, heartbeat};
 
 /// A request that is not claimed for so long goes to another runner. Claiming takes milliseconds.
 const ACK_WAIT: Duration = Duration::from_secs(10);
@@ -28,18 +28,17 @@ pub(crate) struct Service {
     hears: bool,
     running: Running,
     tasks: Tasks,
+    /// What is done beside the runs, until the last one has ended.
+    keepers: Tasks,
+    /// Ends the keepers.
+    ended: Shutdown,
     concurrency: usize,
-    state: RunnerState,
-    watch: heartbeat::Watch,
-    /// When a heartbeat was last stored.
-    beaten: Instant,
 }
 
 enum Input {
     Requests(Vec<Delivery>),
     Hint(Option<Heard>),
     Ended,
-    Beat,
 }
 
 impl Service {
@@ -62,45 +61,51 @@ impl Service {
         }
         let running = Running::default();
         let concurrency = config.concurrency.max(1);
-        let runner = Runner::new(bus, config, state.incarnation.clone(), running.clone());
-        let service = Self {
+        let installation = config.installation.clone();
+        let runner = Runner::new(bus.clone(), config, state.incarnation.clone(), running.clone());
+        heartbeat::beat(&bus, &state).await?;
+        let (mut keepers, ended) = (Tasks::new(), Shutdown::new());
+        let keep = heartbeat::keep(bus, state, running.clone(), ended.clone());
+        keepers.spawn("heartbeat", keep);
+        let tasks = Tasks::new();
+        let mut service = Self {
             runner,
             requests,
             hints,
             hears: true,
             running,
-            tasks: Tasks::new(),
+            tasks,
+            keepers,
+            ended,
             concurrency,
-            state,
-            watch: heartbeat::Watch::default(),
-            beaten: Instant::now(),
         };
-        heartbeat::beat(&service.runner.bus, &service.state).await?;
-        service.recover_own().await?;
+        Box::pin(service.recover_own(&installation)).await?;
+        let (runner, ended) = (&service.runner, &service.ended);
+        service.keepers.spawn("watch", runner.clone().keep_watch(ended.clone()));
+        service.keepers.spawn("gates", runner.clone().keep_gates(ended.clone()));
         Ok(service)
     }
 
     /// Runs until the end is asked for, then until the last run has ended.
     pub(crate) async fn run(mut self, shutdown: Shutdown) -> Result<(), Error> {
-        let mut beat = tokio::time::interval(heartbeat::EVERY);
         loop {
             let free = self.concurrency.saturating_sub(self.tasks.len());
             let input = tokio::select! {
                 biased;
                 () = shutdown.requested() => break,
                 Some(ended) = self.tasks.next() => { ended?; Input::Ended }
+                Some(ended) = self.keepers.next() => { ended?; Input::Ended }
                 hint = self.hints.next(), if self.hears => Input::Hint(hint),
-                _ = beat.tick() => Input::Beat,
                 requests = next(&mut self.requests, free), if free > 0 => {
                     Input::Requests(requests?)
                 }
             };
-            self.handle(input).await;
+            self.handle(input);
         }
         self.drain().await
     }
 
-    async fn handle(&mut self, input: Input) {
+    fn handle(&mut self, input: Input) {
         match input {
             Input::Requests(requests) => {
                 for delivery in requests {
@@ -108,113 +113,69 @@ impl Service {
                     self.tasks.spawn("run", async move { runner.handle(delivery).await });
                 }
             }
-            Input::Hint(Some(heard)) => {
-                let message = heard.message;
-                if let Ok(hint) = codec::decode::<CancelHint>(&message.headers, &message.body) {
-                    self.running.cancel(&hint.execution);
-                }
-            }
-            // The live side is gone; heartbeats still look for cancellations.
+            Input::Hint(Some(heard)) => self.heed(&heard),
+            // The live side is gone; looking now and then still finds cancellations.
             Input::Hint(None) => self.hears = false,
             Input::Ended => {}
-            Input::Beat => self.beat().await,
         }
     }
 
+    fn heed(&self, heard: &Heard) {
+        let message = &heard.message;
+        if let Ok(hint) = codec::decode::<CancelHint>(&message.headers, &message.body) {
+            self.running.cancel(&hint.execution);
+        }
+    }
+
+    /// Waits for the last run. Until then the lease is renewed, and hints are heeded.
     async fn drain(mut self) -> Result<(), Error> {
         info!(running = self.tasks.len(), "no more requests are taken");
-        while let Some(ended) = self.tasks.next().await {
+        while !self.tasks.is_empty() {
+            tokio::select! {
+                biased;
+                Some(ended) = self.tasks.next() => { ended?; }
+                hint = self.hints.next(), if self.hears => match hint {
+                    Some(heard) => self.heed(&heard),
+                    None => self.hears = false,
+                },
+            }
+        }
+        self.ended.request();
+        while let Some(ended) = self.keepers.next().await {
             ended?;
         }
-        self.state.holds.clear();
-        self.state.ended = true;
-        heartbeat::beat(&self.runner.bus, &self.state).await?;
         Ok(())
-    }
-
-    /// Says that we are alive, and looks whether others are.
-    async fn beat(&mut self) {
-        self.state.holds = self.running.keys();
-        let beaten = self.beat_and_look().await;
-        match beaten {
-            Ok(()) => {}
-            Err(error) => {
-                warn!(%error, "beating, or looking after others, failed");
-                if self.beaten.elapsed() >= heartbeat::SELF_FENCE {
-                    error!("the lease cannot be renewed: everything that runs here is ended");
-                    self.running.cancel_all();
-                }
-            }
-        }
-    }
-
-    async fn beat_and_look(&mut self) -> Result<(), hearken_kit::bus::Error> {
-        let bus = &self.runner.bus;
-        self.state.seen = bus.head(Stream::Log).await?.last;
-        heartbeat::beat(bus, &self.state).await?;
-        self.beaten = Instant::now();
-        self.cancel_what_was_asked_for().await?;
-        let bus = &self.runner.bus;
-        let runners = heartbeat::runners(bus).await?;
-        for gone in self.watch.look(Instant::now(), &runners) {
-            if gone.incarnation != self.state.incarnation {
-                warn!(runner = %gone.incarnation, "a runner's heartbeat has stopped");
-                self.bury(gone).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends what somebody asked to end while the hint was lost.
-    async fn cancel_what_was_asked_for(&self) -> Result<(), hearken_kit::bus::Error> {
-        for key in self.running.keys() {
-            let last = transition::last(&self.runner.bus, &key).await?;
-            if last.is_some_and(|(_, state)| state.status == Status::Canceling) {
-                self.running.cancel(&key);
-            }
-        }
-        Ok(())
-    }
-
-    /// Releases everything that a runner held which is gone, and says that it has ended.
-    async fn bury(&self, mut gone: RunnerState) -> Result<(), hearken_kit::bus::Error> {
-        let bus = &self.runner.bus;
-        for execution in heartbeat::held_by(bus, &gone).await? {
-            self.release(&execution, &gone.incarnation).await?;
-        }
-        gone.holds.clear();
-        gone.ended = true;
-        heartbeat::beat(bus, &gone).await
     }
 
     /// Looks after runs of an earlier start in this data folder.
-    async fn recover_own(&self) -> Result<(), Error> {
+    async fn recover_own(&self, installation: &str) -> Result<(), Error> {
         let runs = self.runner.runs().clone();
-        let found = tokio::task::spawn_blocking(move || runs.leftovers()).await;
+        let leftovers = tokio::task::spawn_blocking(move || runs.leftovers());
+        let found = patiently("ending interrupted runs", leftovers).await;
         let found = found.map_err(|_panicked| {
             Error::Name(std::io::Error::other("looking for interrupted runs broke"))
         })?;
         for skipped in &found.skipped {
             warn!(?skipped, "not the note of a run");
         }
+        if !found.runs.is_empty() {
+            info!(runs = found.runs.len(), "runs of an earlier start are looked after");
+        }
         for leftover in &found.runs {
             let claim = &leftover.claim;
-            self.release(&claim.execution, &claim.incarnation).await?;
+            let release = Box::pin(self.runner.release(&claim.execution, &claim.incarnation));
+            patiently("releasing an interrupted run", release).await?;
             self.runner.runs().forget(&claim.execution)?;
         }
-        for (_, other) in heartbeat::runners(&self.runner.bus).await? {
-            let ours = other.installation == self.state.installation;
-            if ours && other.incarnation != self.state.incarnation {
-                self.bury(other).await?;
+        let runners = heartbeat::runners(&self.runner.bus);
+        for (_, other) in patiently("looking for other runners", runners).await? {
+            let ours = other.installation == installation;
+            if ours && other.incarnation != self.runner.incarnation() {
+                info!(runner = %other.incarnation, "an earlier start of this runner is released");
+                patiently("releasing an earlier start", Box::pin(self.runner.bury(other))).await?;
             }
         }
         Ok(())
-    }
-
-    async fn release(&self, execution: &str, gone: &str) -> Result<(), hearken_kit::bus::Error> {
-        let runner = &self.runner;
-        let retry = async |state: &Execution| -> Retry { runner.retry(state).await };
-        recover::release(&runner.bus, runner.clock(), execution, gone, retry).await
     }
 }
 

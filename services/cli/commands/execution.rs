@@ -18,9 +18,6 @@ const COLUMNS: [Column; 6] = [
     ("RULE", "/rule/ref"),
 ];
 
-/// Executions asked for at a time.
-const PAGE: usize = 500;
-
 /// Does what was asked.
 pub(crate) fn run(context: &Context, verb: Execution) -> Result<u8, Failure> {
     let client = context.client();
@@ -39,17 +36,7 @@ pub(crate) fn run(context: &Context, verb: Execution) -> Result<u8, Failure> {
                     let _ok = write!(path, "&{name}={}", segment(&value));
                 }
             }
-            let mut rows: Vec<Value> = Vec::new();
-            // One answer holds what one message carries; the next one goes on from there.
-            while rows.len() < limit {
-                let (page, offset) = ((limit - rows.len()).min(PAGE), rows.len());
-                let found = client.get(&format!("{path}&limit={page}&offset={offset}"))?;
-                let found = found.as_array().cloned().unwrap_or_default();
-                if found.is_empty() {
-                    break;
-                }
-                rows.extend(found);
-            }
+            let rows = super::pages(context, &path, limit)?;
             context.output.list(&rows, &COLUMNS);
         }
         Execution::Get { id } => {

@@ -50,6 +50,11 @@ fn draw(output: &Output, chain: &Value) {
             draw_execution(output, execution, "");
         }
     }
+    if chain.get("truncated") == Some(&Value::Bool(true)) {
+        output.note(
+            "there is more than is shown: hearken log show LOG --cause ID has it page by page",
+        );
+    }
 }
 
 fn draw_rule(output: &Output, chain: &Value, rule: &Value) {
@@ -64,6 +69,7 @@ fn draw_rule(output: &Output, chain: &Value, rule: &Value) {
     for criterion in list(rule, "criteria") {
         draw_criterion(output, criterion);
     }
+    draw_memory(output, rule);
     if let Some(error) = rule.get("error").and_then(Value::as_str) {
         output.line(&format!("    {}", output.toned(error, Tone::Bad)));
     }
@@ -86,18 +92,23 @@ pub(super) fn draw_criterion(output: &Output, criterion: &Value) {
         Some(Value::Bool(false)) => output.toned("no ", Tone::Bad),
         _ => output.toned("error", Tone::Bad),
     };
-    output.line(&format!(
-        "    {mark} {} = {}  {}  {}{}",
-        text(criterion, "/path"),
-        short(criterion.get("value")),
-        text(criterion, "/operator"),
-        short(criterion.get("pattern")),
-        criterion
-            .get("why")
-            .and_then(Value::as_str)
-            .map(|why| format!("  ({why})"))
-            .unwrap_or_default(),
-    ));
+    let (path, operator) = (text(criterion, "/path"), text(criterion, "/operator"));
+    let why = criterion.get("why").and_then(Value::as_str);
+    let why = why.map(|why| format!("  ({why})")).unwrap_or_default();
+    // The branches of any, all and not follow in lines of their own.
+    if ["any", "all", "not"].contains(&operator) {
+        output.line(&format!("    {mark} {path}{why}"));
+        return;
+    }
+    let (value, pattern) = (short(criterion.get("value")), short(criterion.get("pattern")));
+    output.line(&format!("    {mark} {path} = {value}  {operator}  {pattern}{why}"));
+}
+
+/// Says what a rule remembers, if it does.
+pub(super) fn draw_memory(output: &Output, verdict: &Value) {
+    if let Some(remembers) = verdict.get("remembers").and_then(Value::as_str) {
+        output.line(&format!("    then {remembers}"));
+    }
 }
 
 fn draw_execution(output: &Output, execution: &Value, margin: &str) {

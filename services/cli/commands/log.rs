@@ -1,14 +1,14 @@
 //! `hearken log`: what the streams hold.
 
+use hearken_proto::question::{Answer, EntryFilter, Question};
 use serde_json::{Value, json};
 
 use super::{Context, event, explain};
 use crate::args::{Format, Log, LogShow};
 use crate::error::{EXIT_NO, EXIT_OK, Failure};
 use crate::output::Tone;
-
-/// Entries asked for at a time by an export.
-const PAGE: u64 = 500;
+use crate::past::Past;
+use crate::replay::{self, Wanted};
 
 /// Does what was asked.
 pub(crate) fn run(context: &Context, verb: Log) -> Result<u8, Failure> {
@@ -19,26 +19,30 @@ pub(crate) fn run(context: &Context, verb: Log) -> Result<u8, Failure> {
         Log::Verify => verify(context),
         Log::Export { stream } => export(context, &stream),
         Log::Stats => stats(context),
+        Log::Replay { packs, since, until, rule } => {
+            replay::run(context, &Wanted { packs, since, until, rule })
+        }
     }
 }
 
 fn show(context: &Context, show: &LogShow) -> Result<u8, Failure> {
     // The newest are wanted, and they are wanted in order.
     let newest = show.from.is_none();
-    let filter = json!({ "entries": {
-        "stream": show.stream,
-        "subject": show.subject,
-        "id": show.id,
-        "cause": show.cause,
-        "from": show.from,
-        "descending": newest,
-        "limit": show.limit,
-    }});
-    let answer = context.client().post("/hearken/v1/log", &filter)?;
-    let mut entries = entries(&answer);
+    let filter = EntryFilter {
+        stream: show.stream.clone(),
+        subject: show.subject.clone(),
+        id: show.id.clone(),
+        cause: show.cause.clone(),
+        from: show.from,
+        descending: newest,
+        limit: show.limit,
+        ..EntryFilter::default()
+    };
+    let (mut entries, _more) = Past::open(context)?.page(filter)?;
     if newest {
         entries.reverse();
     }
+    let entries: Vec<Value> = entries.iter().map(|entry| json!(entry)).collect();
     let columns = [
         ("SEQUENCE", "/sequence"),
         ("TIME", "/time"),
@@ -50,36 +54,24 @@ fn show(context: &Context, show: &LogShow) -> Result<u8, Failure> {
     Ok(EXIT_OK)
 }
 
-fn entries(answer: &Value) -> Vec<Value> {
-    answer.pointer("/entries/entries").and_then(Value::as_array).cloned().unwrap_or_default()
-}
-
 fn export(context: &Context, stream: &str) -> Result<u8, Failure> {
-    let client = context.client();
-    let mut from = 1;
-    loop {
-        let filter = json!({ "entries": { "stream": stream, "from": from, "limit": PAGE } });
-        let answer = client.post("/hearken/v1/log", &filter)?;
-        let entries = entries(&answer);
-        for entry in &entries {
-            context.output.line(&entry.to_string());
-        }
-        let last = entries.last().and_then(|entry| entry.get("sequence")).and_then(Value::as_u64);
-        let more = answer.pointer("/entries/more") == Some(&Value::Bool(true));
-        match last {
-            Some(last) if more => from = last + 1,
-            Some(_) | None => return Ok(EXIT_OK),
-        }
-    }
+    let filter = EntryFilter { stream: stream.to_owned(), ..EntryFilter::default() };
+    Past::open(context)?.each(filter, |entry| {
+        context.output.line(&json!(entry).to_string());
+        Ok(())
+    })?;
+    Ok(EXIT_OK)
 }
 
-fn streams(context: &Context, question: &str) -> Result<Vec<Value>, Failure> {
-    let answer = context.client().post("/hearken/v1/log", &Value::from(question))?;
-    Ok(answer.get("streams").and_then(Value::as_array).cloned().unwrap_or_default())
+fn streams(context: &Context, question: &Question) -> Result<Vec<Value>, Failure> {
+    let Answer::Streams(streams) = Past::open(context)?.ask(question)? else {
+        return Err(Failure::no("the ledger answered something else"));
+    };
+    Ok(streams.iter().map(|stream| json!(stream)).collect())
 }
 
 fn verify(context: &Context) -> Result<u8, Failure> {
-    let streams = streams(context, "verify")?;
+    let streams = streams(context, &Question::Verify)?;
     let columns = [
         ("STREAM", "/stream"),
         ("ENTRIES", "/entries"),
@@ -108,6 +100,6 @@ fn stats(context: &Context) -> Result<u8, Failure> {
         ("BYTES", "/bytes"),
         ("NEWEST", "/last_time"),
     ];
-    context.output.list(&streams(context, "stats")?, &columns);
+    context.output.list(&streams(context, &Question::Stats)?, &columns);
     Ok(EXIT_OK)
 }

@@ -7,11 +7,13 @@ pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod execution;
 mod explain;
+pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod pack;
 pub(crate) mod rule;
 pub(crate) mod run;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -76,6 +78,33 @@ pub(crate) fn pairs(given: &[String]) -> Result<Vec<(String, String)>, Failure> 
                 .hint("quote values with blanks: cmd='echo hello'")),
         })
         .collect()
+}
+
+/// Items asked for at a time.
+const PAGE: usize = 500;
+
+/// The first `limit` items of a list; `path` ends inside its query.
+pub(crate) fn pages(
+    context: &Context,
+    path: &str,
+    limit: usize,
+) -> Result<Vec<serde_json::Value>, Failure> {
+    let client = context.client();
+    let (mut rows, mut seen, mut offset) = (Vec::new(), BTreeSet::new(), 0);
+    // One answer holds what one message carries; the next one goes on from there. What is new
+    // meanwhile pushes the others on, so that some come twice.
+    while rows.len() < limit {
+        let page = (limit - rows.len()).min(PAGE);
+        let found = client.get(&format!("{path}&limit={page}&offset={offset}"))?;
+        let found = found.as_array().cloned().unwrap_or_default();
+        if found.is_empty() {
+            break;
+        }
+        offset += found.len();
+        let id = |row: &serde_json::Value| row.get("id").map(ToString::to_string);
+        rows.extend(found.into_iter().filter(|row| id(row).is_none_or(|id| seen.insert(id))));
+    }
+    Ok(rows)
 }
 
 /// One part of a path of the API.

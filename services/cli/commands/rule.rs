@@ -1,4 +1,4 @@
-//! `hearken rule`: list, show, try, switch.
+//! `hearken rule`: list, show, try, switch, see what they did.
 
 use std::io::BufRead as _;
 use std::path::Path;
@@ -26,6 +26,9 @@ pub(crate) fn run(context: &Context, verb: Rule) -> Result<u8, Failure> {
     let listing = match verb {
         Rule::List { pack } => Listing::List { pack },
         Rule::Get { reference } => Listing::Get { reference },
+        Rule::Enforcements { rule, limit, trigger_instance } => {
+            return enforcements(context, rule.as_deref(), limit, trigger_instance.as_deref());
+        }
         Rule::Enable { reference } => return switch(context, &reference, true),
         Rule::Disable { reference } => return switch(context, &reference, false),
         Rule::Test { batch: true, .. } => return batch(context),
@@ -35,6 +38,30 @@ pub(crate) fn run(context: &Context, verb: Rule) -> Result<u8, Failure> {
         }
     };
     definition::show(context, "/v1/rules", listing, &columns)
+}
+
+fn enforcements(
+    context: &Context,
+    rule: Option<&str>,
+    limit: usize,
+    event: Option<&str>,
+) -> Result<u8, Failure> {
+    let columns = [
+        ("RULE", "/rule/ref"),
+        ("STATUS", "/status"),
+        ("AT", "/enforced_at"),
+        ("EVENT", "/trigger_instance_id"),
+        ("EXECUTION", "/execution_id"),
+        ("REASON", "/failure_reason"),
+    ];
+    let of = |name: &str, value: Option<&str>| {
+        value.map(|value| format!("&{name}={}", segment(value))).unwrap_or_default()
+    };
+    let filters = of("rule_ref", rule) + &of("trigger_instance", event);
+    let path = format!("/v1/ruleenforcements?{}", filters.trim_start_matches('&'));
+    let rows = super::pages(context, &path, limit)?;
+    context.output.list(&rows, &columns);
+    Ok(EXIT_OK)
 }
 
 fn switch(context: &Context, reference: &str, enabled: bool) -> Result<u8, Failure> {
@@ -70,8 +97,12 @@ fn test(
         None => past(context, rule, from_file.then_some(rule_file), event, last)?,
     };
     show(context, &verdicts);
-    let all = verdicts.iter().all(|verdict| verdict.get("matches") == Some(&Value::Bool(true)));
-    Ok(if all { EXIT_OK } else { EXIT_NO })
+    // A match whose parameters cannot be made leads to no request.
+    let leads_to_a_request = |verdict: &Value| {
+        verdict.get("matches") == Some(&Value::Bool(true))
+            && verdict.get("error").is_none_or(Value::is_null)
+    };
+    Ok(if verdicts.iter().all(leads_to_a_request) { EXIT_OK } else { EXIT_NO })
 }
 
 fn past(
@@ -170,6 +201,7 @@ fn show(context: &Context, verdicts: &[Value]) {
         for criterion in verdict.get("criteria").and_then(Value::as_array).into_iter().flatten() {
             super::explain::draw_criterion(context.output, criterion);
         }
+        super::explain::draw_memory(context.output, verdict);
         if let Some(error) = verdict.get("error").and_then(Value::as_str) {
             context.output.line(&format!("    error: {error}"));
         }

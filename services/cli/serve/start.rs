@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use hearken_kit::bus::{Bus, Embedded};
 use hearken_kit::process::Runs;
-use hearken_kit::{Clock, Shutdown, listener};
+use hearken_kit::{Clock, Sealer, Shutdown, listener};
 use hearken_log::Log;
 use hearken_packs::Follower;
+use hearken_packs::kv::Datastore;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -22,7 +23,7 @@ use super::source::{self, Source};
 use crate::args::{self, Service};
 use crate::commands::Context;
 use crate::compose;
-use crate::config::Settings;
+use crate::config::{Settings, webhook};
 use crate::data::{self, Server};
 use crate::error::{Failure, chain};
 
@@ -59,7 +60,9 @@ struct Parts<'a> {
     /// The log to answer from, and whether it is a copy.
     log: Option<(Log, bool)>,
     definitions: Follower,
+    datastore: Datastore,
     token: String,
+    sealer: Sealer,
     about: Value,
     shutdown: Shutdown,
     tasks: JoinSet<Ended>,
@@ -75,6 +78,7 @@ pub(super) async fn start(
 ) -> Result<Started, Failure> {
     let data = data::prepare(&context.data)?;
     let token = data::token(&data)?;
+    let sealer = data::sealer(&data, settings.secrets.key_file.as_deref())?;
     let serves = |service| plan.services.contains(&service);
     let is_embedded = settings.bus.nats.is_empty();
     let http = serves(Service::Web)
@@ -99,12 +103,32 @@ pub(super) async fn start(
         let run = following.run(shutdown.clone());
         async { run.await.map_err(text) }
     });
+    let (datastore, following) =
+        Datastore::start(bus.clone(), sealer.clone(), Clock::System, definitions.clone())
+            .await
+            .map_err(|error| Failure::unreachable(chain(&error)))?;
+    spawn(&mut tasks, "datastore", {
+        let run = following.run(shutdown.clone());
+        async { run.await.map_err(text) }
+    });
     if let Some(source) = source {
         tasks.spawn(named("packs", source.run(shutdown.clone())));
     }
     let about = about(settings, plan, &data);
-    let mut parts =
-        Parts { settings, plan, data, bus, log, definitions, token, about, shutdown, tasks };
+    let mut parts = Parts {
+        settings,
+        plan,
+        data,
+        bus,
+        log,
+        definitions,
+        datastore,
+        token,
+        sealer,
+        about,
+        shutdown,
+        tasks,
+    };
     let doors =
         Doors { http: http.as_ref().map(Into::into), gateway: gateway.as_ref().map(Into::into) };
     let server = parts.services(http, gateway, embedded).await?;
@@ -157,7 +181,13 @@ impl Parts<'_> {
             spawn(&mut self.tasks, "ledger", async { run.await.map_err(text) });
         }
         if serves(Service::Rules) {
-            let config = hearken_rules::Config { definitions: self.definitions.clone() };
+            let config = hearken_rules::Config {
+                definitions: self.definitions.clone(),
+                datastore: self.datastore.clone(),
+                sealer: self.sealer.clone(),
+                replica: format!("{}-{}", compose::host(), std::process::id()),
+                clock: Clock::System,
+            };
             let run = hearken_rules::run(config, self.bus.clone(), self.shutdown.clone());
             spawn(&mut self.tasks, "rules", async { run.await.map_err(text) });
         }
@@ -191,6 +221,7 @@ impl Parts<'_> {
         pools.extend(self.plan.pools.iter().cloned());
         let config = hearken_actions::Config {
             definitions: self.definitions.clone(),
+            datastore: self.datastore.clone(),
             runs,
             installation,
             host: compose::host(),
@@ -199,6 +230,7 @@ impl Parts<'_> {
             shadow: self.plan.shadow,
             expire_after: self.settings.bus.log_age / 2,
             api_url,
+            sealer: self.sealer.clone(),
             folder: std::env::current_dir().unwrap_or_else(|_gone| PathBuf::from("/")),
             clock: Clock::System,
         };
@@ -230,12 +262,18 @@ impl Parts<'_> {
             listener: door.open()?,
             token: self.token.clone(),
             definitions: self.definitions.clone(),
+            datastore: self.datastore.clone(),
+            sealer: self.sealer.clone(),
             clock: Clock::System,
             about: self.about.clone(),
             metrics: hearken_web::Metrics(Arc::new(move || metrics(counters.as_ref()))),
+            webhooks: webhook::hooks(&self.settings.webhook)?,
         };
         let run = hearken_web::run(config, self.bus.clone(), self.shutdown.clone());
-        spawn(&mut self.tasks, "web", async { run.await.map_err(text) });
+        spawn(&mut self.tasks, "web", async {
+            run.await;
+            Ok(())
+        });
         Ok(())
     }
 }

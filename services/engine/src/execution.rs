@@ -25,10 +25,10 @@ pub const fn may_follow(current: Option<Status>, wanted: Status) -> bool {
             wanted,
             Scheduled | Delayed | Running | Canceling | Canceled | Failed | Expired | Abandoned
         ),
-        // Running again is a further attempt of an idempotent action.
+        // Requested again is a further attempt of an idempotent action whose runner is gone.
         Running => matches!(
             wanted,
-            Running
+            Requested
                 | Pausing
                 | Paused
                 | Pending
@@ -80,14 +80,23 @@ mod tests {
 
     #[test]
     fn states_follow_as_stackstorm_has_them() {
-        use Status::{Canceled, Pending, Requested, Running, Scheduled, Succeeded, Timeout};
+        use Status::{
+            Canceled, Canceling, Delayed, Pending, Requested, Running, Scheduled, Succeeded,
+            Timeout,
+        };
         for (current, wanted, expected) in [
             (None, Requested, true),
             (None, Succeeded, false),
             (Some(Requested), Scheduled, true),
             (Some(Requested), Succeeded, false),
             (Some(Running), Timeout, true),
-            (Some(Running), Requested, false),
+            (Some(Running), Requested, true),
+            (Some(Running), Running, false),
+            (Some(Requested), Delayed, true),
+            (Some(Delayed), Delayed, true),
+            (Some(Delayed), Running, true),
+            (Some(Delayed), Succeeded, false),
+            (Some(Canceling), Requested, false),
             (Some(Pending), Succeeded, true),
             (Some(Canceled), Running, false),
         ] {

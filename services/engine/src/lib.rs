@@ -5,18 +5,20 @@
 //! functions and so cannot disagree.
 //!
 //! In reading order: [`definition`] says what the files of a pack mean; [`registry`] puts packs
-//! together; [`judge`] decides what an event leads to; [`criteria`], [`template`] and
-//! [`parameters`] are how; [`script`] and [`schedule`] are the meaning of arguments and timers;
-//! [`execution`] is the state machine of a run. [`path`], [`pattern`] and [`value`] know how Python
-//! sees things.
+//! together; [`judge`] decides what an event leads to, and [`memory`] for rules that remember
+//! earlier ones; [`criteria`], [`template`] and [`parameters`] are how; [`script`] and [`schedule`]
+//! are the meaning of arguments and timers; [`execution`] is the state machine of a run, [`policy`]
+//! says when it may start. [`path`], [`pattern`] and [`value`] know how Python sees things.
 
 pub mod criteria;
 pub mod definition;
 pub mod execution;
 pub mod judge;
+pub mod memory;
 pub mod parameters;
 pub mod path;
 pub mod pattern;
+pub mod policy;
 pub mod registry;
 pub mod schedule;
 pub mod script;

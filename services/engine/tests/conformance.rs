@@ -148,6 +148,7 @@ fn criteria_mean_what_stackstorm_says() -> TestResult {
             Some(judgement) => match judgement.outcome {
                 Outcome::Request(_) => "true",
                 Outcome::Failed { .. } => "error",
+                Outcome::Held { by, .. } => by.word(),
             },
         };
         let explained = explain(&rule, None, &event, &context);

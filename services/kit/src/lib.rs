@@ -14,12 +14,15 @@ pub mod listener;
 pub mod payload;
 pub mod process;
 pub mod random;
+pub mod request;
 pub mod router;
+pub mod seal;
 pub mod shutdown;
 pub mod tasks;
 pub mod work;
 
 pub use bus::Bus;
 pub use clock::Clock;
+pub use seal::Sealer;
 pub use shutdown::Shutdown;
 pub use tasks::Tasks;

@@ -9,6 +9,14 @@ use std::io::{self, Read as _};
 /// When `/dev/urandom` cannot be read.
 pub fn hex(bytes: usize) -> io::Result<String> {
     let mut buffer = vec![0; bytes];
-    File::open("/dev/urandom")?.read_exact(&mut buffer)?;
+    fill(&mut buffer)?;
     Ok(buffer.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Fills `buffer` with random bytes from the kernel.
+///
+/// # Errors
+/// When `/dev/urandom` cannot be read.
+pub fn fill(buffer: &mut [u8]) -> io::Result<()> {
+    File::open("/dev/urandom")?.read_exact(buffer)
 }

@@ -9,10 +9,12 @@ use hearken_proto::question::{
 use hearken_proto::subject::Kind;
 use hearken_proto::{ActionRequest, Entry, Stream, Subject, codec, id};
 
-use crate::executions;
+use crate::{enforcements, executions};
 
 /// Entries of one chain that are shown: a fact that caused more is better asked page by page.
 const CHAIN_MAX: usize = 200;
+/// Bytes of bodies in one chain: a large event and what came of it, within one message.
+const CHAIN_BYTES_MAX: usize = 2 * PAGE_BYTES_MAX;
 /// Steps of one walk through the log; each looks at thousands of blocks.
 const STEPS_MAX: usize = 1000;
 
@@ -42,8 +44,9 @@ impl History {
             Question::Execution { id } => executions::get(&self.log, &self.prefix, id)
                 .map(|found| Answer::Execution(found.map(Box::new))),
             Question::Entries(filter) => self.entries(filter),
-            Question::Chain { id } => {
-                self.chain(id).map(|entries| Answer::Entries { entries, more: false })
+            Question::Chain { id } => self.chain(id).map(Found::answer),
+            Question::Enforcements(filter) => {
+                enforcements::list(&self.log, &self.prefix, filter).map(Answer::Enforcements)
             }
             Question::Verify => self.streams(true).map(Answer::Streams),
             Question::Stats => self.streams(false).map(Answer::Streams),
@@ -58,7 +61,7 @@ impl History {
         };
         let limit = filter.limit.clamp(1, PAGE_ENTRIES_MAX);
         let subject = (!filter.subject.is_empty()).then(|| self.absolute(&filter.subject));
-        let query = Query {
+        let mut query = Query {
             subject,
             id: filter.id.clone(),
             cause: filter.cause.clone(),
@@ -69,19 +72,26 @@ impl History {
             order: if filter.descending { Order::Descending } else { Order::Ascending },
             entries_max: limit,
         };
-        let selected = self.log.select(stream.name(), &query)?;
-        let (found, mut more) = (selected.entries, selected.resume.is_some());
-        let mut bytes = 0;
-        let mut entries = Vec::with_capacity(found.len());
-        for entry in &found {
-            bytes += entry.body.len() + 200;
-            if bytes > PAGE_BYTES_MAX && !entries.is_empty() {
-                more = true;
-                break;
+        let (mut bytes, mut entries) = (0, Vec::new());
+        // A step of the walk may end before it has found anything: then there is more to look at.
+        for _step in 0..STEPS_MAX {
+            query.entries_max = limit - entries.len();
+            let selected = self.log.select(stream.name(), &query)?;
+            for entry in &selected.entries {
+                bytes += entry.body.len() + 200;
+                if bytes > PAGE_BYTES_MAX && !entries.is_empty() {
+                    return Ok(Answer::Entries { entries, more: true });
+                }
+                entries.push(Shown::new(stream.name(), entry));
             }
-            entries.push(Shown::new(stream.name(), entry));
+            match (selected.resume, query.order) {
+                (None, _) => return Ok(Answer::Entries { entries, more: false }),
+                (Some(_), _) if entries.len() >= limit => break,
+                (Some(next), Order::Ascending) => query.from = next,
+                (Some(next), Order::Descending) => query.to = next,
+            }
         }
-        Ok(Answer::Entries { entries, more })
+        Ok(Answer::Entries { entries, more: true })
     }
 
     fn absolute(&self, subject: &str) -> String {
@@ -93,14 +103,14 @@ impl History {
     }
 
     /// Everything about an event or an execution, in the order in which it was stored.
-    fn chain(&self, id: &str) -> Result<Vec<Shown>, hearken_log::Error> {
+    fn chain(&self, id: &str) -> Result<Found, hearken_log::Error> {
         let mut found = Found::default();
         if let Some(event) = self.event(id)? {
             found.add(Stream::Events, event);
             for entry in self.caused_by(id)? {
                 self.follow(entry, &mut found)?;
             }
-            return Ok(found.shown());
+            return Ok(found);
         }
         let key = id::execution_key(id);
         let request = self.named(Stream::Log, &id::request(key))?;
@@ -110,7 +120,7 @@ impl History {
             }
             self.follow(request, &mut found)?;
         }
-        Ok(found.shown())
+        Ok(found)
     }
 
     /// The event called `id`, by its id or by its place.
@@ -226,16 +236,32 @@ pub(crate) fn whole(
 
 /// Entries by stream and place, each once.
 #[derive(Default)]
-struct Found(BTreeMap<(Stream, u64), Entry>);
+struct Found {
+    entries: BTreeMap<(Stream, u64), Entry>,
+    bytes: usize,
+    /// Whether there was more than is shown.
+    is_cut: bool,
+}
 
 impl Found {
     fn add(&mut self, stream: Stream, entry: Entry) {
-        if self.0.len() < CHAIN_MAX {
-            self.0.insert((stream, entry.sequence), entry);
+        let place = (stream, entry.sequence);
+        if self.entries.contains_key(&place) {
+            return;
         }
+        let bytes = self.bytes + entry.body.len() + 200;
+        let is_full = self.entries.len() >= CHAIN_MAX || bytes > CHAIN_BYTES_MAX;
+        if is_full && !self.entries.is_empty() {
+            self.is_cut = true;
+            return;
+        }
+        self.bytes = bytes;
+        self.entries.insert(place, entry);
     }
 
-    fn shown(self) -> Vec<Shown> {
-        self.0.iter().map(|((stream, _), entry)| Shown::new(stream.name(), entry)).collect()
+    fn answer(self) -> Answer {
+        let shown =
+            |((stream, _), entry): (&(Stream, u64), &Entry)| Shown::new(stream.name(), entry);
+        Answer::Entries { entries: self.entries.iter().map(shown).collect(), more: self.is_cut }
     }
 }

@@ -8,6 +8,7 @@
 //! shows it, from the definitions that the request names.
 
 mod copy;
+mod enforcements;
 mod executions;
 mod history;
 
@@ -126,8 +127,13 @@ impl Service {
             }
             let answer = ask(history, heard.message.body).await;
             let body = serde_json::to_vec(&answer).unwrap_or_default();
+            let Err(error) = bus.answer(&reply, body.into()).await else { return };
+            warn!(%error, "an answer could not be sent");
+            // Mostly it is too large. Whoever asked learns that now, not when he tires of waiting.
+            let failed = Answer::Failed { reason: format!("the answer cannot be sent: {error}") };
+            let body = serde_json::to_vec(&failed).unwrap_or_default();
             if let Err(error) = bus.answer(&reply, body.into()).await {
-                warn!(%error, "an answer could not be sent");
+                warn!(%error, "nor could the reason be sent");
             }
         });
     }

@@ -3,7 +3,8 @@
 //! On the way in: [`source`] finds packs under the roots, [`bundle`] makes canonical content of a
 //! folder, [`load`] makes definitions of content and says what is wrong with it by file and line
 //! ([`yaml`] reads the files), [`watch`] says when to look again. [`publish`] puts content in force
-//! on the bus; a [`Follower`] reads what is in force on every host, from content alone.
+//! on the bus; a [`Follower`] reads what is in force on every host, from content alone. [`kv`] is
+//! the datastore that packs keep their settings and state in.
 //!
 //! Invariants: what runs is an unpacked copy named by its digest, never the folder somebody edits;
 //! loading is a function of the content; nothing in a pack, however hostile, is a panic, a file
@@ -11,11 +12,14 @@
 
 pub mod bundle;
 pub mod check;
+pub mod config;
 mod error;
 mod in_force;
+pub mod kv;
 pub mod load;
 mod problem;
 pub mod publish;
+pub mod python;
 pub mod source;
 pub mod watch;
 pub mod yaml;

@@ -1,9 +1,9 @@
 //! The content of a pack into definitions, with everything that is wrong with it.
 //!
-//! Order: trigger types, sensors, actions, rules, so that who is named comes before who names. One
-//! bad file never stops the others, and what is said of a file says its line. Loading is a function
-//! of the content alone: the same digest gives the same definitions and the same problems on every
-//! host, so history can be judged again with them.
+//! Order: trigger types, sensors, actions, rules, policies, so that who is named comes before who
+//! names. One bad file never stops the others, and what is said of a file says its line. Loading is
+//! a function of the content alone: the same digest gives the same definitions and the same
+//! problems on every host, so history can be judged again with them.
 //!
 //! Not here: what is in force (the marks in the event stream), and whether what a rule names in
 //! other packs exists (the registry knows all packs).
@@ -12,7 +12,7 @@ mod files;
 mod program;
 
 use hearken_engine::definition::{
-    Action, PackManifest, Problem, Rule, RunnerKind, Sensor, TriggerType,
+    Action, PackManifest, Policy, Problem, Rule, RunnerKind, Sensor, TriggerType,
 };
 use hearken_engine::registry::PackDefinitions;
 use hearken_proto::definition::Bundle;
@@ -26,7 +26,7 @@ use crate::{Located, yaml};
 use files::Metadata;
 
 /// Folders whose files are known and not used yet.
-const NOT_YET_USED: [&str; 5] = ["aliases", "policies", "checks", "collectors", "cases"];
+const NOT_YET_USED: [&str; 4] = ["aliases", "checks", "collectors", "cases"];
 
 /// The file that names a pack, whether it is there or not.
 const MANIFEST: &str = "pack.yaml";
@@ -58,6 +58,7 @@ pub fn load(sealed: &Sealed) -> Loaded {
     let sensors = loader.sensors();
     let actions = loader.actions();
     let rules = loader.define("rules", Rule::from_value, |rule| &rule.reference);
+    let policies = loader.define("policies", Policy::from_value, |policy| &policy.reference);
     let compares_text = loader.compares_text(manifest.as_ref(), &sensors, &rules);
     let config = loader.value("config");
     let config_schema = loader.value("config.schema");
@@ -70,6 +71,7 @@ pub fn load(sealed: &Sealed) -> Loaded {
         rules,
         triggers,
         sensors,
+        policies,
     };
     Loaded { definitions, manifest, config, config_schema, not_yet_used, problems: loader.problems }
 }

@@ -1,106 +1,84 @@
 //! From an entry to the messages it causes: decode, ask the engine, write down.
 
-use hearken_engine::judge::{Context, Event, Outcome};
-use hearken_kit::bus::Bus;
-use hearken_kit::payload;
+use hearken_engine::judge::Event;
 use hearken_packs::Definitions;
-use hearken_proto::record::{DEFINITIONS_TRIGGER, Enforcement};
+use hearken_proto::record::{DEFINITIONS_TRIGGER, TIME_TRIGGER};
 use hearken_proto::request::TriggerInstance;
-use hearken_proto::subject::Kind;
-use hearken_proto::{ActionRequest, Entry, Message, Subject, codec, entry, id};
+use hearken_proto::{Entry, Subject, codec, entry, id};
+use serde_json::Value;
 
-/// Who asks when a rule does.
-const USER: &str = "hearken";
+use crate::outgoing::{Decided, Desk, Outgoing, chain};
 
-/// The messages that the event at `entry` causes; or why it cannot be read.
-pub(crate) fn event(
-    bus: &Bus,
-    definitions: &Definitions,
-    incarnation: &str,
-    entry: &Entry,
-) -> Result<Vec<Message>, String> {
-    let trigger = match Subject::parse(bus.prefix(), &entry.subject) {
-        Ok(Subject::Event { trigger }) if trigger == DEFINITIONS_TRIGGER => return Ok(Vec::new()),
+/// What an entry of the event stream is.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// Definitions come into force.
+    Definitions,
+    /// Log time moves on.
+    Time,
+    /// A fact.
+    Fact(Fact),
+}
+
+/// An event, decoded.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub instance: TriggerInstance,
+    pub payload: Value,
+}
+
+impl Fact {
+    /// The event as the engine takes it.
+    pub(crate) fn event<'a>(&'a self, entry: &'a Entry) -> Event<'a> {
+        Event {
+            id: &self.instance.id,
+            trigger: &self.instance.trigger,
+            parameters_digest: entry.headers.get(entry::TRIGGER_PARAMETERS),
+            payload: &self.payload,
+            time: entry.time,
+        }
+    }
+}
+
+/// Reads an entry of the event stream; or says why it cannot be read.
+pub(crate) fn read(desk: &Desk, mark: u64, entry: &Entry) -> Result<Seen, String> {
+    let trigger = match Subject::parse(desk.bus.prefix(), &entry.subject) {
+        Ok(Subject::Event { trigger }) if trigger == DEFINITIONS_TRIGGER => {
+            return Ok(Seen::Definitions);
+        }
+        Ok(Subject::Event { trigger }) if trigger == TIME_TRIGGER => return Ok(Seen::Time),
         Ok(Subject::Event { trigger }) => trigger,
         Ok(other) => return Err(format!("{other} is not the subject of an event")),
         Err(error) => return Err(error.to_string()),
     };
-    let payload = codec::decode_object(&entry.headers, &entry.body).map_err(|error| {
-        let cause = std::error::Error::source(&error);
-        cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-    })?;
-    let id = name(incarnation, entry);
-    let event = Event {
-        id: &id,
-        trigger: &trigger,
-        parameters_digest: entry.headers.get(entry::TRIGGER_PARAMETERS),
-        payload: &payload,
-        time: entry.time,
-    };
-    let instance = TriggerInstance {
-        id: id.clone(),
-        trigger: trigger.clone(),
-        sequence: entry.sequence,
-        definitions: definitions.mark,
-    };
-    let judgements =
-        hearken_engine::judge::judge(&definitions.registry, &event, &Context::default());
-    judgements
-        .into_iter()
-        .map(|judgement| {
-            let key = id::work_key(&id, &judgement.rule, 0);
-            let message = match judgement.outcome {
-                Outcome::Request(draft) => {
-                    let request = ActionRequest {
-                        execution: id::execution(entry.time, &key),
-                        action: draft.action,
-                        digest: draft.digest,
-                        parameters: draft.parameters,
-                        secret: draft.secret,
-                        rule: Some(judgement.rule),
-                        trigger_instance: Some(instance.clone()),
-                        requested_at: entry.time,
-                        user: USER.to_owned(),
-                        rerun_of: None,
-                    };
-                    request_message(bus, &request, &draft.pool)
-                }
-                Outcome::Failed { reason, parameters, .. } => {
-                    let enforcement = Enforcement {
-                        rule: judgement.rule,
-                        trigger_instance: instance.clone(),
-                        reason,
-                        parameters,
-                        enforced_at: entry.time,
-                    };
-                    let subject = bus.subject(&Subject::transition(Kind::Enforcement, &key));
-                    payload::message(subject, &enforcement)
-                }
-            };
-            let mut message = message.map_err(|error| error.to_string())?;
-            message.cause = Some(id.clone());
-            if message.id.is_none() {
-                message.id = Some(format!("enforcement-{key}"));
-            }
-            Ok(message)
-        })
-        .collect()
+    let payload =
+        codec::decode_object(&entry.headers, &entry.body).map_err(|error| chain(&error))?;
+    let id = name(&desk.incarnation, entry);
+    let instance = TriggerInstance { id, trigger, sequence: entry.sequence, definitions: mark };
+    Ok(Seen::Fact(Fact { instance, payload }))
 }
 
-fn request_message(
-    bus: &Bus,
-    request: &ActionRequest,
-    pool: &str,
-) -> Result<Message, hearken_kit::bus::Error> {
-    let (pack, action) = request.action.split_once('.').unwrap_or(("default", &request.action));
-    let subject = Subject::ActionRequest {
-        pool: pool.to_owned(),
-        pack: pack.to_owned(),
-        action: action.to_owned(),
-    };
-    let mut message = payload::message(bus.subject(&subject), request)?;
-    message.id = Some(id::request(&request.execution));
-    Ok(message)
+/// The messages that the event at `entry` causes; or why it cannot be read.
+pub(crate) fn event(
+    desk: &Desk,
+    definitions: &Definitions,
+    entry: &Entry,
+) -> Result<Vec<Outgoing>, String> {
+    let Seen::Fact(fact) = read(desk, definitions.mark, entry)? else { return Ok(Vec::new()) };
+    let registry = &definitions.registry;
+    let mut judgements = hearken_engine::judge::judge(registry, &fact.event(entry), &desk.context);
+    desk.opened.hide_reasons(judgements.iter_mut().map(|judgement| &mut judgement.outcome));
+    let mut outgoing = Vec::with_capacity(judgements.len());
+    for judgement in judgements {
+        let decided = Decided {
+            rule: &judgement.rule,
+            instance: &fact.instance,
+            time: entry.time,
+            decided_at: entry.time,
+        };
+        outgoing.extend(decided.outgoing(desk, registry, judgement.outcome)?);
+    }
+    Ok(outgoing)
 }
 
 /// The event's id, or its place when it came without one.

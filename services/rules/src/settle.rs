@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use hearken_kit::backoff::pause_after;
 use hearken_kit::bus::{Bus, Delivery, Error, Pending};
-use hearken_proto::Message;
 use tracing::warn;
 
 use crate::UNSETTLED_MAX;
+use crate::outgoing::Outgoing;
 
 /// What the service has done since it started.
 #[derive(Clone, Debug, Default)]
@@ -41,15 +41,15 @@ pub(crate) struct Settlement {
 }
 
 impl Settlement {
-    /// Sends `messages`, in order, without waiting for their acknowledgements.
-    pub(crate) async fn send(bus: &Bus, delivery: Delivery, messages: Vec<Message>) -> Self {
-        let pending = VecDeque::with_capacity(messages.len().min(UNSETTLED_MAX));
+    /// Sends what an event causes, in order, without waiting for their acknowledgements.
+    pub(crate) async fn send(bus: &Bus, delivery: Delivery, outgoing: Vec<Outgoing>) -> Self {
+        let pending = VecDeque::with_capacity(outgoing.len().min(UNSETTLED_MAX));
         let mut settlement = Self { delivery, pending, stored: 0, failed: None };
-        for message in messages {
+        for Outgoing { message, last } in outgoing {
             if settlement.pending.len() >= UNSETTLED_MAX {
                 settlement.settle_one().await;
             }
-            match bus.send(message, None).await {
+            match bus.send(message, last).await {
                 Ok(pending) => settlement.pending.push_back(pending),
                 // The requests of other rules are sent all the same.
                 Err(error) => settlement.failed = Some(error),
@@ -67,6 +67,8 @@ impl Settlement {
         let Some(pending) = self.pending.pop_front() else { return };
         match pending.stored().await {
             Ok(_ack) => self.stored += 1,
+            // It has a subject of its own, and was stored when the event came before.
+            Err(Error::Conflict) => {}
             Err(error) => self.failed = Some(error),
         }
     }

@@ -1,10 +1,12 @@
 //! Why something happened: from the fact to the outcome, with each criterion's verdict.
 //!
 //! Verdicts are not stored. They are the engine's, asked again with the definitions that were in
-//! force at the event's place: the same inputs give the same answer.
+//! force at the event's place: the same inputs give the same answer. Keys of the datastore are read
+//! as they are now, which may not be as they were.
 
-use hearken_engine::judge::{Context, Event};
+use hearken_engine::judge::{Event, USER_DEFAULT};
 use hearken_packs::Definitions;
+use hearken_packs::kv::Opened;
 use hearken_proto::question::{Answer, Question, Shown};
 use hearken_proto::subject::{Kind, Subject};
 use hearken_proto::{Execution, id};
@@ -16,7 +18,7 @@ use crate::{App, ledger, view};
 /// Everything about an event or an execution, with verdicts.
 pub(crate) async fn explain(app: &App, wanted: &str) -> Result<Value, Fault> {
     let question = Question::Chain { id: wanted.to_owned() };
-    let Answer::Entries { entries, .. } = ledger::ask(&app.0.bus, &question).await? else {
+    let Answer::Entries { entries, more } = ledger::ask(&app.0.bus, &question).await? else {
         return Err(Fault::bad("the ledger answered something else"));
     };
     if entries.is_empty() {
@@ -33,7 +35,7 @@ pub(crate) async fn explain(app: &App, wanted: &str) -> Result<Value, Fault> {
             Ok(Subject::Event { trigger }) => {
                 let definitions = app.0.definitions.at(entry.sequence).await?;
                 let id = name(app, entry).await?;
-                verdicts = judged(&definitions, &trigger, &id, entry);
+                verdicts = judged(app, &definitions, &trigger, &id, entry);
                 event = Some(json!({
                     "id": id,
                     "trigger": trigger,
@@ -63,6 +65,7 @@ pub(crate) async fn explain(app: &App, wanted: &str) -> Result<Value, Fault> {
         "enforcements": enforcements,
         "executions": executions.iter().map(view::execution).collect::<Vec<_>>(),
         "entries": entries,
+        "truncated": more,
     }))
 }
 
@@ -71,8 +74,17 @@ pub(crate) async fn name(app: &App, entry: &Shown) -> Result<String, Fault> {
     if !entry.id.is_empty() {
         return Ok(entry.id.clone());
     }
-    let incarnation = app.0.bus.head(hearken_proto::Stream::Events).await?.incarnation;
-    Ok(id::place(&incarnation, entry.sequence))
+    Ok(name_in(&incarnation(app).await?, entry))
+}
+
+/// The present life of the stream of events.
+pub(crate) async fn incarnation(app: &App) -> Result<String, Fault> {
+    Ok(app.0.bus.head(hearken_proto::Stream::Events).await?.incarnation)
+}
+
+/// As [`name`], in the life of the stream that is known.
+pub(crate) fn name_in(incarnation: &str, entry: &Shown) -> String {
+    if entry.id.is_empty() { id::place(incarnation, entry.sequence) } else { entry.id.clone() }
 }
 
 /// The newest state of each execution, in the order in which they were first seen. A request that
@@ -88,7 +100,15 @@ fn remember(executions: &mut Vec<Execution>, state: Execution) {
 }
 
 /// What each rule of the event's trigger says about it.
-fn judged(definitions: &Definitions, trigger: &str, id: &str, entry: &Shown) -> Vec<Value> {
+fn judged(
+    app: &App,
+    definitions: &Definitions,
+    trigger: &str,
+    id: &str,
+    entry: &Shown,
+) -> Vec<Value> {
+    let opened = Opened::of(&app.0.datastore);
+    let context = opened.context(USER_DEFAULT);
     let digest = entry
         .headers
         .iter()
@@ -102,9 +122,8 @@ fn judged(definitions: &Definitions, trigger: &str, id: &str, entry: &Shown) -> 
         .map(|live| {
             let action = definitions.registry.action(&live.rule.action.reference);
             let action = action.map(AsRef::as_ref);
-            let context = Context::default();
             let verdict = hearken_engine::judge::explain(&live.rule, action, &event, &context);
-            serde_json::to_value(verdict).unwrap_or(Value::Null)
+            opened.hide(serde_json::to_value(verdict).unwrap_or(Value::Null))
         })
         .collect()
 }

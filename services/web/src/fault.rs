@@ -1,15 +1,21 @@
 //! Answers that are not success: a status, `{"faultstring": …}` as StackStorm has it, and a hint.
+//!
+//! [`in_words`] gives this form to what the framework refuses by itself: bodies and queries that
+//! cannot be read, methods that a path does not have.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+
+/// The longest reason that the framework gives.
+const REASON_BYTES_MAX: usize = 64 << 10;
 
 /// Why a request was not done.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    status: StatusCode,
-    reason: String,
+    pub(crate) status: StatusCode,
+    pub(crate) reason: String,
     hint: Option<String>,
 }
 
@@ -44,6 +50,35 @@ impl IntoResponse for Fault {
         };
         (self.status, Json(body)).into_response()
     }
+}
+
+/// Puts a refusal that is not ours into our words.
+pub(crate) async fn in_words(response: Response) -> Response {
+    let status = response.status();
+    let is_fault = status.is_client_error() || status.is_server_error();
+    let content = response.headers().get(header::CONTENT_TYPE);
+    let is_json =
+        content.is_some_and(|content| content.as_bytes().starts_with(b"application/json"));
+    if !is_fault || is_json {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, REASON_BYTES_MAX).await.unwrap_or_default();
+    let said = String::from_utf8_lossy(&bytes);
+    let fault = match said.trim() {
+        "" if status == StatusCode::METHOD_NOT_ALLOWED => {
+            let allowed = parts.headers.get(header::ALLOW).and_then(|allow| allow.to_str().ok());
+            Fault::new(status, "this path does not have that method")
+                .hint(format!("it has {}", allowed.unwrap_or("none")))
+        }
+        "" => Fault::new(status, status.canonical_reason().unwrap_or("refused").to_lowercase()),
+        said => Fault::new(status, format!("the request cannot be read: {said}")),
+    };
+    let mut response = fault.into_response();
+    if let Some(allow) = parts.headers.get(header::ALLOW) {
+        response.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    response
 }
 
 impl From<hearken_kit::bus::Error> for Fault {

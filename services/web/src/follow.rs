@@ -1,23 +1,27 @@
 //! Watching as it happens: one JSON object a line, for as long as there is something to watch.
 //!
 //! A watcher that is slow is served slowly; what the bus had to drop meanwhile is missing from the
-//! stream and present in the final state.
+//! stream and present in the final state. There may be [`WATCHERS_MAX`] of them, so that watching
+//! leaves connections for everything else.
 
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hearken_kit::bus::{Bus, Heard, Tail};
+use hearken_kit::bus::{Heard, Tail};
 use hearken_proto::question::Shown;
 use hearken_proto::subject::{Kind, Subject};
 use hearken_proto::{Entry, Execution, Timestamp, codec, id};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::fault::Fault;
+use crate::serve::CONNECTIONS_MAX;
 use crate::{App, run, view};
 
+/// Watchers at a time: half of the connections.
+pub(crate) const WATCHERS_MAX: usize = CONNECTIONS_MAX / 2;
 /// Lines waiting for a slow client; then the watcher waits too.
 const LINES_MAX: usize = 64;
 /// The state is looked up so often, in case a message was dropped.
@@ -29,19 +33,32 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Ears {
     output: Tail,
     transitions: Tail,
+    /// The right to watch.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Ears {
     /// Listens from now on.
-    pub(crate) async fn open(bus: &Bus, execution: &str) -> Result<Self, Fault> {
+    pub(crate) async fn open(app: &App, execution: &str) -> Result<Self, Fault> {
+        let (bus, place) = (&app.0.bus, place(app)?);
         let key = id::execution_key(execution);
         let output = Subject::Output { execution: key.to_owned() };
         let transitions = Subject::transition(Kind::Execution, key);
         Ok(Self {
             output: bus.tail(&bus.subject(&output), None).await?,
             transitions: bus.tail(&bus.subject(&transitions), None).await?,
+            _place: place,
         })
     }
+}
+
+/// A place among the watchers.
+fn place(app: &App) -> Result<OwnedSemaphorePermit, Fault> {
+    app.0.watchers.clone().try_acquire_owned().map_err(|_none| {
+        let reason = format!("{WATCHERS_MAX} clients are watching already");
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, reason)
+            .hint("ask for the execution now and then instead: hearken execution get ID")
+    })
 }
 
 /// Streams `{"output": …}` and `{"execution": …}` until the execution has ended.
@@ -71,7 +88,8 @@ async fn watch_execution(
     let mut look = tokio::time::interval(LOOK_EVERY);
     let execution = state.request.execution.clone();
     loop {
-        send(tx, &json!({ "execution": view::execution(&state) })).await?;
+        let shown = view::whole(&app.0.bus, &state).await;
+        send(tx, &json!({ "execution": shown })).await?;
         if state.status.is_final() {
             return Ok(());
         }
@@ -109,10 +127,12 @@ fn transition(heard: &Heard) -> Option<Execution> {
 
 /// Streams messages of `filter` as they come.
 pub(crate) async fn messages(app: &App, filter: &str) -> Result<Response, Fault> {
+    let place = place(app)?;
     let mut tail = app.0.bus.tail(filter, None).await?;
     let (tx, rx) = mpsc::channel(LINES_MAX);
     let app = app.clone();
     watch(async move {
+        let _place = place;
         loop {
             let heard = tokio::select! {
                 biased;

@@ -8,25 +8,34 @@
 //! there is one.
 
 mod auth;
+mod body;
 mod chain;
+mod fact;
 mod fault;
 mod follow;
+mod form;
 mod ledger;
 mod routes;
 mod run;
+mod schema;
+mod seat;
+mod serve;
 mod view;
+mod webhook;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
 use hearken_kit::bus::Bus;
-use hearken_kit::{Clock, Shutdown};
+use hearken_kit::{Clock, Sealer, Shutdown};
 use hearken_packs::Follower;
+use hearken_packs::kv::Datastore;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
-/// The largest request body: a message of the bus takes 1 MiB, JSON may be a little longer.
-const BODY_BYTES_MAX: usize = 2 << 20;
+pub use webhook::{Hook, Sender};
 
 /// What the HTTP side is started with.
 #[derive(Debug)]
@@ -37,12 +46,18 @@ pub struct Config {
     pub token: String,
     /// The definitions.
     pub definitions: Follower,
+    /// The datastore.
+    pub datastore: Datastore,
+    /// Seals secret parameters, and opens them when a request is repeated.
+    pub sealer: Sealer,
     /// Where the time comes from.
     pub clock: Clock,
     /// What `/hearken/v1/status` tells beside what this service knows.
     pub about: serde_json::Value,
     /// Lines for `/metrics`, made at each request.
     pub metrics: Metrics,
+    /// Webhooks whose senders sign. Of two with one url the last is taken.
+    pub webhooks: Vec<Hook>,
 }
 
 /// A source of metrics in Prometheus' text form.
@@ -55,14 +70,6 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// Why the HTTP side ended.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The listener failed.
-    #[error("the HTTP listener failed")]
-    Listener(#[source] std::io::Error),
-}
-
 /// What every handler is given.
 #[derive(Clone)]
 struct App(Arc<Inner>);
@@ -70,33 +77,44 @@ struct App(Arc<Inner>);
 struct Inner {
     bus: Bus,
     definitions: Follower,
+    datastore: Datastore,
+    sealer: Sealer,
     clock: Clock,
     token: String,
     about: serde_json::Value,
     metrics: Metrics,
+    /// By url.
+    webhooks: BTreeMap<String, Hook>,
+    /// One permit for each watcher.
+    watchers: Arc<Semaphore>,
     shutdown: Shutdown,
 }
 
 /// Serves until `shutdown` is requested.
-///
-/// # Errors
-/// [`Error::Listener`].
-pub async fn run(config: Config, bus: Bus, shutdown: Shutdown) -> Result<(), Error> {
+pub async fn run(config: Config, bus: Bus, shutdown: Shutdown) {
     let app = App(Arc::new(Inner {
         bus,
         definitions: config.definitions,
+        datastore: config.datastore,
+        sealer: config.sealer,
         clock: config.clock,
         token: config.token,
         about: config.about,
         metrics: config.metrics,
+        webhooks: config.webhooks.into_iter().map(|hook| (hook.url().to_owned(), hook)).collect(),
+        watchers: Arc::new(Semaphore::new(follow::WATCHERS_MAX)),
         shutdown: shutdown.clone(),
     }));
-    let router: Router = routes::all()
+    serve::serve(config.listener, router(app), shutdown).await;
+}
+
+/// All paths. The body of a webhook is read after its sender has been looked at as far as that
+/// goes; all others show the token first.
+fn router(app: App) -> Router {
+    routes::all()
+        .layer(middleware::from_fn(body::first))
         .layer(middleware::from_fn_with_state(app.clone(), auth::require_token))
-        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(app);
-    axum::serve(config.listener, router)
-        .with_graceful_shutdown(async move { shutdown.requested().await })
-        .await
-        .map_err(Error::Listener)
+        .merge(routes::webhooks())
+        .layer(axum::extract::DefaultBodyLimit::max(body::API_BYTES_MAX))
+        .with_state(app)
 }

@@ -2,11 +2,12 @@
 
 use axum::http::StatusCode;
 use hearken_engine::definition::Action;
-use hearken_engine::judge::Context;
+use hearken_engine::judge::USER_DEFAULT;
+use hearken_engine::parameters::mask::secret_names;
 use hearken_engine::parameters::{self, Surroundings};
 use hearken_engine::template::Scope;
 use hearken_kit::bus::{Bus, Error as BusError};
-use hearken_kit::{payload, random};
+use hearken_kit::{payload, request as asking};
 use hearken_proto::question::{Answer, Question};
 use hearken_proto::record::CancelHint;
 use hearken_proto::subject::Kind;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::App;
+use crate::fact::random_name;
 use crate::fault::Fault;
 use crate::ledger;
 
@@ -67,7 +69,8 @@ pub(crate) fn prepare(
     if wanted.text {
         given.extend(typed(action, &wanted.parameters).map_err(bad)?);
     }
-    let context = Context::default();
+    let asking = wanted.user.as_deref().unwrap_or(USER_DEFAULT);
+    let context = app.0.datastore.context(asking);
     let scope = Scope::viewing(context.views());
     let resolved = parameters::live(action, &given, &scope, &Surroundings::default());
     let resolved = resolved.map_err(bad)?;
@@ -75,7 +78,7 @@ pub(crate) fn prepare(
     let cause = match &wanted.idempotency_key {
         Some(key) if key.is_empty() => return Err(Fault::bad("the idempotency key is empty")),
         Some(key) => format!("run-{key}"),
-        None => random_cause()?,
+        None => random_name("run")?,
     };
     let key = id::work_key(&cause, "", 0);
     let now = app.0.clock.now();
@@ -84,12 +87,14 @@ pub(crate) fn prepare(
         action: wanted.action,
         digest,
         parameters: resolved,
-        secret: action.secret_parameters().into_iter().map(ToOwned::to_owned).collect(),
+        secret: secret_names(action, &given),
         rule: None,
         trigger_instance: None,
         requested_at: now,
         user: wanted.user.unwrap_or_else(|| "hearken".to_owned()),
         rerun_of,
+        context: Map::new(),
+        not_before: None,
     };
     Ok(Prepared { request, pool: action.pool.clone() })
 }
@@ -106,40 +111,72 @@ fn typed(
     parameters::from_text(action, &texts)
 }
 
-fn random_cause() -> Result<String, Fault> {
-    let random = random::hex(16).map_err(|error| {
-        Fault::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            format!("no random name can be made: {error}"),
-        )
-    })?;
-    Ok(format!("run-{random}"))
+/// Parameters that were typed, as the values that the action in force declares.
+pub(crate) fn read(
+    app: &App,
+    action: &str,
+    typed_in: &Map<String, Value>,
+) -> Result<Map<String, Value>, Fault> {
+    let definitions = app.0.definitions.current();
+    let Some(known) = definitions.registry.action(action) else {
+        // Asking for it says so.
+        return Ok(typed_in.clone());
+    };
+    let mut given = typed_in.clone();
+    given.extend(typed(known, typed_in).map_err(|error| {
+        Fault::bad(error.to_string()).hint(format!("hearken action get {action}"))
+    })?);
+    Ok(given)
+}
+
+/// Takes away what the action in force sets by itself: what was requested has it in it, and nobody
+/// may give it.
+pub(crate) fn without_immutable(app: &App, action: &str, parameters: &mut Map<String, Value>) {
+    let definitions = app.0.definitions.current();
+    let Some(action) = definitions.registry.action(action) else { return };
+    let is_set = |name: &str| action.parameters.get(name).is_some_and(|known| known.immutable);
+    parameters.retain(|name, _| !is_set(name));
+}
+
+/// A value that was rendered before, so that it is not read as a template once more.
+pub(crate) fn rendered(value: Value) -> Value {
+    let Value::String(text) = &value else { return value };
+    let is_template = ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark));
+    if is_template && !text.contains("endraw") {
+        return format!("{{% raw %}}{text}{{% endraw %}}").into();
+    }
+    value
 }
 
 /// Stores a prepared request. Answers the execution as it stands: an earlier request with the same
 /// idempotency key may have brought it further already.
 pub(crate) async fn send(app: &App, prepared: Prepared) -> Result<Execution, Fault> {
     let bus = &app.0.bus;
-    let request = prepared.request;
+    let mut request = prepared.request;
     if let Some((_, known)) = last(bus, &request.execution).await? {
         let before = &known.request;
-        if before.action != request.action || before.parameters != request.parameters {
+        // Sealed twice, one secret has two forms: what is compared is what was meant.
+        if before.action != request.action || opened(app, before)? != request.parameters {
             let what = format!("this idempotency key was used for {}", before.action);
             return Err(Fault::new(StatusCode::CONFLICT, what)
                 .hint("one key is one request: the same action with the same parameters"));
         }
         return Ok(known);
     }
-    let (pack, action) = request.action.split_once('.').unwrap_or(("default", &request.action));
-    let subject = Subject::ActionRequest {
-        pool: prepared.pool,
-        pack: pack.to_owned(),
-        action: action.to_owned(),
-    };
-    let mut message = payload::message(bus.subject(&subject), &request)?;
-    message.id = Some(id::request(&request.execution));
+    app.0.sealer.seal_request(&mut request).map_err(|error| {
+        Fault::new(StatusCode::INTERNAL_SERVER_ERROR, format!("secrets cannot be kept: {error}"))
+    })?;
+    let message = asking::message(bus, &request, &prepared.pool)?;
     bus.publish(message).await?;
     Ok(Execution::requested(request))
+}
+
+/// The parameters of a request that was stored, its secrets opened.
+pub(crate) fn opened(app: &App, request: &ActionRequest) -> Result<Map<String, Value>, Fault> {
+    app.0.sealer.open_request(request).map_err(|error| {
+        Fault::new(StatusCode::CONFLICT, error.to_string())
+            .hint("give the secret parameters anew to repeat what was asked for elsewhere")
+    })
 }
 
 /// The last transition of an execution and its place, straight from the bus.

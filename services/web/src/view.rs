@@ -1,12 +1,38 @@
 //! Executions as StackStorm's clients know them.
 
-use hearken_proto::{Execution, Timestamp};
-use serde_json::{Map, Value, json};
+use hearken_kit::{Bus, payload, seal};
+use hearken_proto::{ActionRequest, Execution, Timestamp};
+use serde_json::{Value, json};
+use tracing::warn;
 
-/// What is shown in place of a secret.
-const MASK: &str = "********";
+/// An execution with the whole of its result, fetched when it is kept out of line. A result that
+/// cannot be had is shown as the log has it.
+pub(crate) async fn whole(bus: &Bus, execution: &Execution) -> Value {
+    let mut shown = self::execution(execution);
+    if payload::is_outlined(&execution.result) {
+        match payload::inlined(bus, execution.result.clone()).await {
+            Ok(result) => set(&mut shown, "result", result),
+            Err(error) => warn!(execution = %execution.request.execution, %error, "no result"),
+        }
+    }
+    shown
+}
 
-/// An execution in StackStorm's shape, secrets masked.
+fn set(shown: &mut Value, name: &str, value: Value) {
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert(name.to_owned(), value);
+    }
+}
+
+/// The context of an execution: who asked, what for, and what policies noted.
+fn context(request: &ActionRequest) -> Value {
+    let mut context = request.context.clone();
+    context.insert("user".to_owned(), json!(request.user));
+    context.insert("rerun_of".to_owned(), json!(request.rerun_of));
+    Value::Object(context)
+}
+
+/// An execution in StackStorm's shape, secrets masked. A large result is only named.
 pub(crate) fn execution(execution: &Execution) -> Value {
     let request = &execution.request;
     let (pack, name) = request.action.split_once('.').unwrap_or(("default", &request.action));
@@ -17,7 +43,7 @@ pub(crate) fn execution(execution: &Execution) -> Value {
         "id": request.execution,
         "action": { "ref": request.action, "pack": pack, "name": name },
         "status": execution.status,
-        "parameters": masked(&request.parameters, &request.secret),
+        "parameters": seal::shown(request),
         "result": execution.result,
         "start_timestamp": start,
         "end_timestamp": execution.end,
@@ -28,7 +54,7 @@ pub(crate) fn execution(execution: &Execution) -> Value {
             "trigger": instance.trigger,
             "sequence": instance.sequence,
         })),
-        "context": { "user": request.user, "rerun_of": request.rerun_of },
+        "context": context(request),
         "attempt": execution.attempt,
         "runner_id": execution.runner,
         "pack_digest": request.digest,
@@ -38,13 +64,4 @@ pub(crate) fn execution(execution: &Execution) -> Value {
 
 fn step(step: &hearken_proto::execution::Step) -> Value {
     json!({ "status": step.status, "timestamp": step.timestamp as Timestamp })
-}
-
-/// Parameters with the secret ones masked.
-pub(crate) fn masked(parameters: &Map<String, Value>, secret: &[String]) -> Map<String, Value> {
-    let mask = |(name, value): (&String, &Value)| {
-        let value = if secret.contains(name) { Value::from(MASK) } else { value.clone() };
-        (name.clone(), value)
-    };
-    parameters.iter().map(mask).collect()
 }

@@ -1,18 +1,22 @@
 //! The runners local-shell-cmd and local-shell-script.
 //!
 //! Commands go through `sh -c`, scripts are executed as they are, both as the user of this
-//! process, or through `sudo` when the action says so. The result has StackStorm's shape:
-//! `{failed, succeeded, return_code, stdout, stderr}`, one trailing newline stripped, and output
-//! that is JSON in its parsed form.
+//! process; through `sudo -E -- bash -c` when the action says so. The result has StackStorm's
+//! shape: `{failed, succeeded, return_code, stdout, stderr}`, one trailing newline stripped, and
+//! output that is JSON in its parsed form.
+//!
+//! Deliberately not here: `content_version`. A request pins the content that runs; running another
+//! one because a parameter says so is refused.
 
 use std::ffi::OsString;
 use std::fs::Permissions;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hearken_engine::script;
-use hearken_kit::process::{self, Captured, Ending, Spawn, Stdin};
+use hearken_kit::process::{self, Captured, Ending, Marker, Spawn, Stdin};
 use hearken_proto::Status;
 use serde_json::{Map, Value, json};
 
@@ -22,33 +26,58 @@ use super::{Job, Outcome};
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// How long a group may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
-/// What is kept of each stream: both fit into one message of the bus, with the parameters, even
-/// where JSON needs more room than the output itself.
-const OUTPUT_BYTES_MAX: usize = 192 << 10;
+/// What is kept of each stream. Large results are kept out of line, so this is a bound on memory:
+/// of every action that runs, twice as much and some copies of it are held for a moment.
+const OUTPUT_BYTES_MAX: usize = 2 << 20;
+/// Output that is longer stays text even where it is JSON: as values it takes up to thirty times
+/// the room.
+const JSON_BYTES_MAX: usize = 1 << 20;
 /// What a process finds when nothing else was said.
 const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Return code of a run that was ended by its time limit, as StackStorm has it.
 const RETURN_CODE_TIMEOUT: i32 = -9;
+/// Return code of a run that was asked to end by somebody else: StackStorm calls it abandoned.
+const RETURN_CODE_TERMINATED: i32 = -15;
+/// What `sudo` says when it is not satisfied, and nothing was run.
+const SUDO_REFUSES: [&str; 5] = [
+    "incorrect password attempt",
+    "no password was provided",
+    "a password is required",
+    "a terminal is required",
+    "is not in the sudoers file",
+];
 /// Variables that an action inherits; everything else of this process's environment stays here.
 const INHERITED: [&str; 7] = ["HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TZ", "USER"];
+
+/// What is to be started.
+enum Program {
+    /// A line for a shell.
+    Line(String),
+    /// A file of the pack, and its arguments.
+    File(PathBuf, Vec<String>),
+}
 
 /// Runs a command line.
 pub(crate) async fn command(job: Job<'_>, parameters: &Map<String, Value>) -> Outcome {
     let Some(command) = text(parameters, "cmd").filter(|command| !command.is_empty()) else {
         return Outcome::failed("the parameter \"cmd\" is empty: there is nothing to run");
     };
-    let arguments = vec![OsString::from("-c"), OsString::from(command)];
-    run(job, parameters, "sh".into(), arguments).await
+    run(job, parameters, Program::Line(command.to_owned())).await
 }
 
 /// Runs a file of the pack.
 pub(crate) async fn script(job: Job<'_>, parameters: &Map<String, Value>) -> Outcome {
+    if text(parameters, "content_version").is_some_and(|version| !version.is_empty()) {
+        return Outcome::failed(
+            "content_version is not supported: what runs is what was in force at the request",
+        );
+    }
     let file = job.folder.join("actions").join(&job.action.entry_point);
     if let Err(error) = make_executable(&file) {
         return Outcome::failed(&format!("cannot run {}: {error}", job.action.entry_point));
     }
-    let arguments = script::arguments(job.action, parameters).into_iter().map(OsString::from);
-    run(job, parameters, file.into_os_string(), arguments.collect()).await
+    let arguments = script::arguments(job.action, parameters);
+    run(job, parameters, Program::File(file, arguments)).await
 }
 
 /// Scripts may come without the executable bit; on a read-only file system they stay so.
@@ -62,23 +91,20 @@ fn make_executable(file: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn run(
-    job: Job<'_>,
-    parameters: &Map<String, Value>,
-    program: OsString,
-    arguments: Vec<OsString>,
-) -> Outcome {
-    let mut spawn = Spawn::new(program, job.file.marker().clone());
-    spawn.arguments = arguments;
+async fn run(job: Job<'_>, parameters: &Map<String, Value>, program: Program) -> Outcome {
+    let is_sudo = parameters.get("sudo").and_then(Value::as_bool) == Some(true);
+    let marker = job.file.marker().clone();
+    let mut spawn = if is_sudo {
+        through_sudo(program, text(parameters, "sudo_password"), marker)
+    } else {
+        directly(program, marker)
+    };
     spawn.environment = environment(&job, parameters);
     spawn.folder =
         Some(text(parameters, "cwd").map_or_else(|| job.config.folder.clone(), Into::into));
     spawn.timeout = timeout(parameters);
     spawn.grace = GRACE;
     spawn.output_max_bytes = OUTPUT_BYTES_MAX;
-    if parameters.get("sudo").and_then(Value::as_bool) == Some(true) {
-        through_sudo(&mut spawn, text(parameters, "sudo_password"));
-    }
     let limit = spawn.timeout;
     let running = match process::start(&spawn).await {
         Ok(running) => running,
@@ -90,22 +116,78 @@ async fn run(
     // Without the process group a restart still finds the process by its marker.
     job.file.started(running.identity()).unwrap_or(());
     let ended = running.finish(job.cancel.requested(), Some(&job.listener)).await;
-    outcome(&ended, limit)
+    if is_sudo && is_refused(&ended) {
+        return refused(ended);
+    }
+    outcome(ended, limit)
 }
 
-/// `sudo` keeps the environment as it is; a password goes to its standard input.
-fn through_sudo(spawn: &mut Spawn, password: Option<&str>) {
-    let program = std::mem::replace(&mut spawn.program, "sudo".into());
-    let mut arguments: Vec<OsString> = vec!["-E".into()];
-    if let Some(password) = password {
-        arguments.extend(["-S".into(), "-p".into(), "".into()]);
-        spawn.stdin = Stdin::Bytes(format!("{password}\n").into());
-    } else {
-        arguments.push("-n".into());
-    }
-    arguments.extend(["--".into(), program]);
-    arguments.append(&mut spawn.arguments);
-    spawn.arguments = arguments;
+/// As the user of this process. A script that does not say what reads it is read by `sh`, as it is
+/// when a shell starts it.
+fn directly(program: Program, marker: Marker) -> Spawn {
+    let (program, arguments) = match program {
+        Program::Line(line) => ("sh".into(), vec!["-c".to_owned(), line]),
+        Program::File(file, arguments) if says_what_reads_it(&file) => {
+            (file.into_os_string(), arguments)
+        }
+        Program::File(file, mut arguments) => {
+            arguments.insert(0, file.to_string_lossy().into_owned());
+            ("sh".into(), arguments)
+        }
+    };
+    let mut spawn = Spawn::new(program, marker);
+    spawn.arguments = arguments.into_iter().map(OsString::from).collect();
+    spawn
+}
+
+/// Whether the kernel can execute the file: `#!`, or a binary.
+fn says_what_reads_it(file: &Path) -> bool {
+    let mut start = [0; 4];
+    let read = std::fs::File::open(file).and_then(|mut file| file.read(&mut start));
+    // What cannot be read may still be executed; starting it says what is wrong otherwise.
+    read.is_err() || start.starts_with(b"#!") || start == *b"\x7fELF"
+}
+
+/// As root. `sudo` keeps the environment as it is; a password goes to its standard input, which
+/// the command does not inherit: where no password was needed, it would read it.
+fn through_sudo(program: Program, password: Option<&str>, marker: Marker) -> Spawn {
+    let line = match program {
+        Program::Line(line) => line,
+        Program::File(file, mut arguments) => {
+            arguments.insert(0, file.to_string_lossy().into_owned());
+            script::command_line(&arguments)
+        }
+    };
+    let mut spawn = Spawn::new("sudo", marker);
+    let (how, line) = match password {
+        Some(password) => {
+            spawn.stdin = Stdin::Bytes(format!("{password}\n").into());
+            (["-S", "-p", ""].as_slice(), format!("exec </dev/null; {line}"))
+        }
+        None => (["-n"].as_slice(), line),
+    };
+    // `-k`: what another action was allowed a minute ago is not asked.
+    let arguments = ["-E", "-k"].iter().chain(how).chain(&["--", "bash", "-c"]);
+    spawn.arguments = arguments.map(OsString::from).chain([line.into()]).collect();
+    spawn
+}
+
+/// Whether `sudo` ended instead of the command.
+fn is_refused(ended: &process::Outcome) -> bool {
+    let said = String::from_utf8_lossy(&ended.stderr.bytes);
+    matches!(ended.ending, Ending::Exited(1))
+        && ended.stdout.bytes.is_empty()
+        && said.lines().any(|line| SUDO_REFUSES.iter().any(|words| line.contains(words)))
+}
+
+fn refused(ended: process::Outcome) -> Outcome {
+    let why = "sudo did not accept the password, or this user may not use sudo for this: give \
+               sudo_password, or allow it in /etc/sudoers";
+    let result = json!({
+        "failed": true, "succeeded": false, "return_code": -1,
+        "stdout": "", "stderr": parsed(ended.stderr), "error": why,
+    });
+    Outcome { status: Status::Failed, result }
 }
 
 fn environment(job: &Job<'_>, parameters: &Map<String, Value>) -> Vec<(OsString, OsString)> {
@@ -116,18 +198,21 @@ fn environment(job: &Job<'_>, parameters: &Map<String, Value>) -> Vec<(OsString,
     if !environment.iter().any(|(name, _)| name == "PATH") {
         environment.push(("PATH".into(), PATH_DEFAULT.into()));
     }
-    let request = job.request;
-    let own = [
-        ("ST2_ACTION_PACK_NAME", job.action.pack.as_str()),
-        ("ST2_ACTION_EXECUTION_ID", request.execution.as_str()),
-        ("ST2_ACTION_API_URL", job.config.api_url.as_str()),
-    ];
-    environment.extend(own.map(|(name, value)| (name.into(), value.into())));
     if let Some(Value::Object(given)) = parameters.get("env") {
         for (name, value) in given {
             let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
             environment.push((name.into(), value.into()));
         }
+    }
+    // Last, so that nobody else says them: of a name that is there twice the last counts.
+    let own = [
+        ("ST2_ACTION_PACK_NAME", job.action.pack.as_str()),
+        ("ST2_ACTION_EXECUTION_ID", job.request.execution.as_str()),
+        ("ST2_ACTION_API_URL", job.config.api_url.as_str()),
+    ];
+    environment.extend(own.map(|(name, value)| (name.into(), value.into())));
+    if parameters.get("debug").and_then(Value::as_bool) == Some(true) {
+        environment.push(("ST2_ACTION_DEBUG".into(), "True".into()));
     }
     environment
 }
@@ -141,10 +226,14 @@ fn timeout(parameters: &Map<String, Value>) -> Duration {
     seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or(TIMEOUT_DEFAULT)
 }
 
-fn outcome(ended: &process::Outcome, limit: Duration) -> Outcome {
+fn outcome(ended: process::Outcome, limit: Duration) -> Outcome {
     let (status, return_code, error) = match &ended.ending {
         Ending::Exited(0) => (Status::Succeeded, 0, None),
         Ending::Exited(code) => (Status::Failed, *code, None),
+        Ending::Signaled(15) => {
+            let error = "somebody ended it by SIGTERM: nobody knows how far it got".to_owned();
+            (Status::Abandoned, RETURN_CODE_TERMINATED, Some(error))
+        }
         Ending::Signaled(signal) => {
             (Status::Failed, -signal, Some(format!("ended by signal {signal}")))
         }
@@ -164,11 +253,12 @@ fn outcome(ended: &process::Outcome, limit: Duration) -> Outcome {
     result.insert("failed".to_owned(), json!(!succeeded));
     result.insert("succeeded".to_owned(), json!(succeeded));
     result.insert("return_code".to_owned(), json!(return_code));
-    for (name, captured) in [("stdout", &ended.stdout), ("stderr", &ended.stderr)] {
-        result.insert(name.to_owned(), parsed(captured));
+    for (name, captured) in [("stdout", ended.stdout), ("stderr", ended.stderr)] {
         if captured.truncated {
+            result.insert(format!("{name}_truncated"), json!(true));
             result.insert(format!("{name}_bytes"), json!(captured.total_bytes));
         }
+        result.insert(name.to_owned(), parsed(captured));
     }
     if let Some(error) = error {
         result.insert("error".to_owned(), json!(error));
@@ -177,12 +267,14 @@ fn outcome(ended: &process::Outcome, limit: Duration) -> Outcome {
 }
 
 /// Output as a value: one trailing newline less, and JSON where it is JSON.
-fn parsed(captured: &Captured) -> Value {
-    let text = String::from_utf8_lossy(&captured.bytes);
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    if !captured.truncated
-        && let Ok(value) = serde_json::from_str(text)
-    {
+fn parsed(captured: Captured) -> Value {
+    let whole = !captured.truncated && captured.bytes.len() <= JSON_BYTES_MAX;
+    let mut text = String::from_utf8(captured.bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    if whole && let Ok(value) = serde_json::from_str(&text) {
         return value;
     }
     Value::from(text)
@@ -208,7 +300,7 @@ mod tests {
             ("", json!("")),
             ("{broken", json!("{broken")),
         ] {
-            assert_eq!(parsed(&captured(text)), expected, "{text:?}");
+            assert_eq!(parsed(captured(text)), expected, "{text:?}");
         }
     }
 

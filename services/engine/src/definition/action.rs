@@ -131,7 +131,7 @@ impl Action {
         self.runner.parameters().get(name).is_some()
     }
 
-    /// Names of the parameters whose values must not be shown.
+    /// Names of the parameters whose values, or parts of them, must not be shown.
     #[must_use]
     pub fn secret_parameters(&self) -> Vec<&str> {
         let secret = self.effective.iter().filter(|parameter| parameter.secret);
@@ -241,7 +241,9 @@ fn check_override(own: &Parameter, below: &Parameter, at: &str, reader: &mut Rea
     }
     for (attribute, value) in &own.schema {
         let same = below.schema.get(attribute).is_some_and(|known| known == value);
-        if !OVERRIDABLE.contains(&attribute.as_str()) && !same {
+        // What the runner takes in several types an action may take in one.
+        let narrower = attribute == "type" && below.kind.is_none();
+        if !OVERRIDABLE.contains(&attribute.as_str()) && !same && !narrower {
             let message =
                 format!("attribute {attribute:?} of runner parameter {:?} changes", own.name);
             reader.problems.push(

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::problem::{Problem, pointer_token, suggestion};
 use super::reader::plain_name;
+use crate::parameters::mask::has_secret;
 use crate::parameters::schema::Check;
 
 /// The attributes a parameter may carry.
@@ -117,7 +118,7 @@ pub struct Parameter {
     pub required: bool,
     /// Whether the default is the only value it may have.
     pub immutable: bool,
-    /// Whether its value must not be shown.
+    /// Whether its value, or a part of it, must not be shown.
     pub secret: bool,
     /// Its place among the positional arguments of a script.
     pub position: Option<u32>,
@@ -137,7 +138,7 @@ impl Parameter {
             default: schema.get("default").filter(|default| !default.is_null()).cloned(),
             required: flag("required"),
             immutable: flag("immutable"),
-            secret: flag("secret"),
+            secret: has_secret(&schema),
             position: schema
                 .get("position")
                 .and_then(Value::as_u64)

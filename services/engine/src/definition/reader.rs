@@ -31,6 +31,11 @@ impl<'a> Reader<'a> {
         format!("{}/{}", self.base, pointer_token(field))
     }
 
+    /// A fault of the whole mapping, such as a field that is missing.
+    pub(super) fn fault(&mut self, message: String, hint: String) {
+        self.problems.push(Problem::fatal(self.base.clone(), message).hint(hint));
+    }
+
     /// The field, when it is there and not null.
     pub(super) fn get(&self, field: &str) -> Option<&'a Value> {
         self.map.get(field).filter(|value| !value.is_null())
@@ -123,6 +128,17 @@ impl<'a> Reader<'a> {
                 problem = problem.hint(format!("did you mean {meant:?}?"));
             }
             self.problems.push(problem);
+        }
+    }
+
+    /// Faults for fields that nobody knows, where to ignore one would change the meaning of all.
+    pub(super) fn refuse_unknown(&mut self, known: &[&str]) {
+        for field in self.map.keys().filter(|field| !known.contains(&field.as_str())) {
+            let problem = Problem::fatal(self.at(field), format!("unknown field {field:?}"));
+            self.problems.push(match suggestion(field, known) {
+                Some(meant) => problem.hint(format!("did you mean {meant:?}?")),
+                None => problem.hint(format!("one of {}", known.join(", "))),
+            });
         }
     }
 

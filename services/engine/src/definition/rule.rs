@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
 use super::reader::Reader;
-use crate::criteria::Criterion;
+use super::remember::{self, Remember};
+use crate::criteria::Clause;
 
 const FIELDS: &[&str] = &[
     "name",
@@ -20,9 +21,15 @@ const FIELDS: &[&str] = &[
     "type",
     "trigger",
     "criteria",
+    "dedupe",
+    "window",
+    "absence",
+    "throttle",
+    "cooldown",
     "action",
 ];
-const TRIGGER_FIELDS: &[&str] = &["type", "parameters", "description", "ref", "name", "pack"];
+pub(super) const TRIGGER_FIELDS: &[&str] =
+    &["type", "parameters", "description", "ref", "name", "pack"];
 const ACTION_FIELDS: &[&str] = &["ref", "parameters", "description", "name", "pack"];
 
 /// When a rule is judged.
@@ -61,7 +68,9 @@ pub struct Rule {
     /// Whose events it is about.
     pub trigger: Reference,
     /// Conditions, all of which must hold, in file order.
-    pub criteria: Vec<Criterion>,
+    pub criteria: Vec<Clause>,
+    /// What it remembers between events; none when each is judged for itself.
+    pub remember: Option<Remember>,
     /// What it asks for.
     pub action: Reference,
     /// Tags as they are written.
@@ -107,6 +116,7 @@ impl Rule {
         let trigger = reference(reader, "trigger", "type", TRIGGER_FIELDS);
         let action = reference(reader, "action", "ref", ACTION_FIELDS);
         let criteria = criteria(reader);
+        let remember = Remember::read(reader);
         let tags = reader.get("tags").cloned().unwrap_or(Value::Null);
         let (name, trigger, mut action) = (name?, trigger?, action?);
         if !action.reference.contains('.') {
@@ -126,6 +136,7 @@ impl Rule {
             kind,
             trigger,
             criteria,
+            remember,
             action,
             tags,
             raw: value.clone(),
@@ -134,8 +145,9 @@ impl Rule {
 
     /// Makes its criteria compare everything as text, as StackStorm did in 2014.
     pub fn compare_as_text(&mut self) {
-        for criterion in &mut self.criteria {
-            criterion.compare_as_text();
+        self.criteria.iter_mut().for_each(Clause::compare_as_text);
+        if let Some(remember) = &mut self.remember {
+            remember.compare_as_text();
         }
     }
 
@@ -146,7 +158,7 @@ impl Rule {
             RuleKind::Standard => "standard",
             RuleKind::Backstop => "backstop",
         };
-        json!({
+        let mut value = json!({
             "ref": self.reference,
             "name": self.name,
             "pack": self.pack,
@@ -162,7 +174,17 @@ impl Rule {
                 .cloned().unwrap_or_else(|| json!({})),
             "action": {"ref": self.action.reference, "parameters": self.action.parameters},
             "tags": if self.tags.is_null() { json!([]) } else { self.tags.clone() },
-        })
+        });
+        if let Some(map) = value.as_object_mut() {
+            map.extend(self.remembered());
+        }
+        value
+    }
+
+    /// The fields that make it remember, as they are written.
+    #[must_use]
+    pub fn remembered(&self) -> Map<String, Value> {
+        remember::raw(&self.raw)
     }
 }
 
@@ -186,7 +208,7 @@ fn kind(reader: &mut Reader<'_>) -> RuleKind {
     }
 }
 
-fn reference(
+pub(super) fn reference(
     reader: &mut Reader<'_>,
     field: &str,
     name_field: &str,
@@ -218,13 +240,9 @@ fn reference(
     Some(Reference { reference: reference?, parameters })
 }
 
-fn criteria(reader: &mut Reader<'_>) -> Vec<Criterion> {
+pub(super) fn criteria(reader: &mut Reader<'_>) -> Vec<Clause> {
     let base = reader.at("criteria");
-    let mut criteria = Vec::new();
-    for (key, value) in &reader.mapping("criteria") {
-        let (criterion, problems) = Criterion::from_value(key, value, &base);
-        criteria.push(criterion);
-        reader.problems.extend(problems);
-    }
-    criteria
+    let (clauses, problems) = Clause::read(&reader.mapping("criteria"), &base);
+    reader.problems.extend(problems);
+    clauses
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::template::{Datastore, Empty, Views, YamlReader};
 
 /// The user that rules act for when nobody says otherwise: StackStorm's.
-const USER_DEFAULT: &str = "stanley";
+pub const USER_DEFAULT: &str = "stanley";
 
 /// One event.
 #[derive(Clone, Copy, Debug)]

@@ -1,14 +1,16 @@
 //! Explaining: would this rule match this event, and why not.
 //!
 //! The same evaluator as live judging, except that it goes on after the first criterion that does
-//! not hold, so that all reasons show at once.
+//! not hold, so that all reasons show at once. A tree of criteria has a verdict of its own,
+//! followed by those of the criteria in it, which are named by all the keys that lead to them.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Context, Event, event_scope, input, surroundings};
-use crate::criteria::{Criterion, Input, Witness};
-use crate::definition::{Action, Rule};
+use super::{Context, Event, event_scope, input, matches, surroundings};
+use crate::criteria::{Clause, Input, Leaf, Tree, Witness};
+use crate::definition::{Action, Remember, Rule};
+use crate::parameters::mask::{MASK, masked, secret_names};
 use crate::parameters::{self, Given, Plan, Wanted};
 use crate::template::Scope;
 use crate::value::compare::is_true;
@@ -37,9 +39,9 @@ impl Serialize for Truth {
 /// One criterion, and what it saw.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CriterionVerdict {
-    /// The key as the rule writes it.
+    /// The key as the rule writes it; inside a tree, after the keys around it.
     pub path: String,
-    /// The operator as the rule writes it.
+    /// The operator as the rule writes it; `any`, `all` or `not` for a tree.
     pub operator: String,
     /// The pattern, rendered if that was possible.
     pub pattern: Value,
@@ -60,12 +62,15 @@ pub struct Verdict {
     pub event: String,
     /// Whether the rule matches.
     pub matches: bool,
-    /// Each criterion, in file order.
+    /// Each criterion, in file order; a tree stands before what is in it.
     pub criteria: Vec<CriterionVerdict>,
     /// The action's parameters; null when the rule does not match or they cannot be made.
     pub parameters: Option<Map<String, Value>>,
     /// What stands in the way of a match or of the parameters.
     pub error: Option<String>,
+    /// What the rule remembers, in one line: a match alone is then no request yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remembers: Option<String>,
 }
 
 /// Explains what `rule` makes of `event`. Whether the rule is switched on does not matter here.
@@ -81,27 +86,64 @@ pub fn explain(
     let scope = event_scope(event, context);
     let values = [("trigger", event.payload)];
     let input = input(&values, event, &scope, context);
-    let criteria: Vec<CriterionVerdict> =
-        rule.criteria.iter().map(|criterion| look(criterion, &input)).collect();
-    let obstacle = obstacle(rule, event, &criteria);
+    let mut criteria = Vec::new();
+    rule.criteria.iter().for_each(|clause| look(clause, &input, &mut criteria));
+    // The judges' own answer: an error behind the first criterion that does not hold never shows.
+    let answer = match obstacle(rule, event) {
+        Some(obstacle) => Err(obstacle),
+        None => matches(&rule.criteria, event, &scope, context),
+    };
     let mut verdict = Verdict {
         rule: rule.reference.clone(),
         event: event.id.to_owned(),
-        matches: obstacle.is_none() && criteria.iter().all(|c| c.verdict == Truth::Holds),
+        matches: answer == Ok(true),
         criteria,
         parameters: None,
-        error: obstacle,
+        error: answer.err(),
+        remembers: rule.remember.as_ref().map(Remember::describe),
     };
     if verdict.matches {
         match parameters_of(rule, action, event, &scope, context) {
-            Ok(parameters) => verdict.parameters = Some(parameters),
+            // People read it: secrets are not for them.
+            Ok(parameters) => {
+                verdict.parameters = Some(match action {
+                    Some(action) => shown(rule, action, &parameters),
+                    None => parameters,
+                });
+            }
             Err(error) => verdict.error = Some(error.to_string()),
         }
     }
     verdict
 }
 
-fn look(criterion: &Criterion, input: &Input<'_>) -> CriterionVerdict {
+/// The parameters as people may see them.
+fn shown(rule: &Rule, action: &Action, parameters: &Map<String, Value>) -> Map<String, Value> {
+    let mut shown = masked(&action.effective, parameters);
+    for name in secret_names(action, &rule.action.parameters) {
+        let is_untouched = shown.get(&name) == parameters.get(&name);
+        if let Some(value) = shown.get_mut(&name).filter(|value| is_untouched && !value.is_null()) {
+            *value = Value::from(MASK);
+        }
+    }
+    shown
+}
+
+/// Adds the verdict on a clause, and on everything in it.
+fn look(clause: &Clause, input: &Input<'_>, verdicts: &mut Vec<CriterionVerdict>) {
+    match clause {
+        Clause::One(leaf) => verdicts.push(look_at_leaf(leaf, input)),
+        Clause::Tree(tree) => {
+            verdicts.push(look_at_tree(tree, clause, input));
+            for clause in tree.branches.iter().flatten() {
+                look(clause, input, verdicts);
+            }
+        }
+    }
+}
+
+fn look_at_leaf(leaf: &Leaf, input: &Input<'_>) -> CriterionVerdict {
+    let criterion = &leaf.criterion;
     let mut witness = Witness::default();
     let (verdict, why) = match criterion.evaluate(input, Some(&mut witness)) {
         Ok(true) => (Truth::Holds, None),
@@ -109,7 +151,7 @@ fn look(criterion: &Criterion, input: &Input<'_>) -> CriterionVerdict {
         Err(reason) => (Truth::Error, Some(reason)),
     };
     CriterionVerdict {
-        path: criterion.key.clone(),
+        path: leaf.path.clone(),
         operator: criterion.operator_name.clone(),
         pattern: witness.pattern.unwrap_or_else(|| criterion.raw_pattern.clone()),
         value: witness.value,
@@ -118,8 +160,24 @@ fn look(criterion: &Criterion, input: &Input<'_>) -> CriterionVerdict {
     }
 }
 
-/// Why the rule cannot match whatever its criteria say, or which criterion failed by error.
-fn obstacle(rule: &Rule, event: &Event<'_>, criteria: &[CriterionVerdict]) -> Option<String> {
+fn look_at_tree(tree: &Tree, clause: &Clause, input: &Input<'_>) -> CriterionVerdict {
+    let (verdict, why) = match clause.evaluate(input) {
+        Ok(true) => (Truth::Holds, None),
+        Ok(false) => (Truth::Fails, None),
+        Err(reason) => (Truth::Error, Some(reason)),
+    };
+    CriterionVerdict {
+        path: tree.path.clone(),
+        operator: tree.junction.word().to_owned(),
+        pattern: Value::Null,
+        value: Value::Null,
+        verdict,
+        why,
+    }
+}
+
+/// Why the rule cannot match whatever its criteria say.
+fn obstacle(rule: &Rule, event: &Event<'_>) -> Option<String> {
     if rule.trigger.reference != event.trigger {
         return Some(format!(
             "the rule is about {:?}, the event is a {:?}",
@@ -129,10 +187,7 @@ fn obstacle(rule: &Rule, event: &Event<'_>, criteria: &[CriterionVerdict]) -> Op
     if !rule.criteria.is_empty() && !is_true(event.payload) {
         return Some("the event has no payload for the criteria to look at".to_owned());
     }
-    // Judging stops at the first that does not hold; an error behind that one never shows.
-    let first = criteria.iter().find(|criterion| criterion.verdict != Truth::Holds)?;
-    let reason = first.why.as_ref().filter(|_| first.verdict == Truth::Error)?;
-    Some(format!("criterion {:?}: {reason}", first.path))
+    None
 }
 
 fn parameters_of(

@@ -7,9 +7,10 @@
 mod context;
 mod explain;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::criteria::Input;
+use crate::criteria::{Clause, Input};
 use crate::definition::{Action, Rule, RuleKind};
 use crate::parameters::{self, Surroundings};
 use crate::path::Root;
@@ -17,7 +18,7 @@ use crate::registry::{Link, LiveRule, Registry};
 use crate::template::Scope;
 use crate::value::compare::is_true;
 
-pub use context::{Context, Event};
+pub use context::{Context, Event, USER_DEFAULT};
 pub use explain::{CriterionVerdict, Truth, Verdict, explain};
 
 /// What became of one rule for one event.
@@ -43,10 +44,46 @@ pub enum Outcome {
         /// Whether StackStorm would also show a failed execution with those parameters.
         leaves_execution: bool,
     },
+    /// Nothing yet, or nothing at all: what the rule remembers speaks against a request.
+    Held {
+        /// Which field of the rule.
+        by: HeldBy,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The field of a rule that holds a match back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBy {
+    /// It is a repeat.
+    Dedupe,
+    /// There were too few yet.
+    Window,
+    /// What is expected may still come.
+    Absence,
+    /// There were too many requests.
+    Throttle,
+    /// There was a request a short while ago.
+    Cooldown,
+}
+
+impl HeldBy {
+    /// The field as rules write it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Dedupe => "dedupe",
+            Self::Window => "window",
+            Self::Absence => "absence",
+            Self::Throttle => "throttle",
+            Self::Cooldown => "cooldown",
+        }
+    }
 }
 
 /// A request that only lacks its ids.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RequestDraft {
     /// The action, `pack.name`.
     pub action: String,
@@ -57,66 +94,97 @@ pub struct RequestDraft {
     /// Digest of the pack's content.
     pub digest: String,
     /// Parameters, rendered and cast.
+    #[serde(default)]
     pub parameters: Map<String, Value>,
     /// Names of those whose values must not be shown.
+    #[serde(default)]
     pub secret: Vec<String>,
 }
 
-/// Judges one event by all rules in force. Rules that do not match are not mentioned.
+/// Judges one event by all rules in force. Rules that do not match are not mentioned, and neither
+/// are rules that remember, which [`crate::memory`] decides.
 #[must_use]
 pub fn judge(registry: &Registry, event: &Event<'_>, context: &Context) -> Vec<Judgement> {
     let scope = event_scope(event, context);
+    let standard = candidates(registry, event, RuleKind::Standard);
+    let backstop = candidates(registry, event, RuleKind::Backstop);
     let mut judgements = Vec::new();
     let mut matched = false;
-    for kind in [RuleKind::Standard, RuleKind::Backstop] {
-        if matched {
-            break;
+    for live in standard {
+        let remembers = live.rule.remember.is_some();
+        if remembers && (matched || backstop.is_empty()) {
+            // Whether it matches would only matter to backstop rules.
+            continue;
         }
-        let candidates =
-            registry.candidates(event.trigger, event.parameters_digest, event.payload, kind);
-        for live in candidates {
-            match matches(&live.rule, event, &scope, context) {
-                Ok(false) => {}
-                Ok(true) => {
-                    matched = true;
-                    judgements.push(enforce(live, event, &scope, context));
-                }
-                Err(reason) => judgements.push(failed(&live.rule, reason, false)),
-            }
+        let verdict = matches(&live.rule.criteria, event, &scope, context);
+        matched |= verdict == Ok(true);
+        if !remembers {
+            judgements.extend(judgement(live, verdict, event, &scope, context));
         }
+    }
+    if matched {
+        return judgements;
+    }
+    for live in backstop.into_iter().filter(|live| live.rule.remember.is_none()) {
+        let verdict = matches(&live.rule.criteria, event, &scope, context);
+        judgements.extend(judgement(live, verdict, event, &scope, context));
     }
     judgements
 }
 
+/// Whether any standard rule matches, which silences backstop rules.
+pub(crate) fn standard_matches(
+    registry: &Registry,
+    event: &Event<'_>,
+    scope: &Scope<'_>,
+    context: &Context,
+) -> bool {
+    candidates(registry, event, RuleKind::Standard)
+        .into_iter()
+        .any(|live| matches(&live.rule.criteria, event, scope, context) == Ok(true))
+}
+
+fn candidates<'r>(registry: &'r Registry, event: &Event<'_>, kind: RuleKind) -> Vec<&'r LiveRule> {
+    registry.candidates(event.trigger, event.parameters_digest, event.payload, kind)
+}
+
+fn judgement(
+    live: &LiveRule,
+    verdict: Result<bool, String>,
+    event: &Event<'_>,
+    scope: &Scope<'_>,
+    context: &Context,
+) -> Option<Judgement> {
+    let outcome = match verdict {
+        Ok(false) => return None,
+        Ok(true) => enforce(live, event, scope, context),
+        Err(reason) => failed(&live.rule, reason, false),
+    };
+    Some(Judgement { rule: live.rule.reference.clone(), outcome })
+}
+
 /// The names every criterion sees for this event.
-fn event_scope<'a>(event: &'a Event<'_>, context: &'a Context) -> Scope<'a> {
+pub(crate) fn event_scope<'a>(event: &'a Event<'_>, context: &'a Context) -> Scope<'a> {
     let mut scope = Scope::viewing(context.public_views());
     scope.put("trigger", event.payload);
     scope
 }
 
 /// Whether all criteria hold, in file order, up to the first that does not.
-fn matches(
-    rule: &Rule,
+pub(crate) fn matches(
+    criteria: &[Clause],
     event: &Event<'_>,
     scope: &Scope<'_>,
     context: &Context,
 ) -> Result<bool, String> {
-    if rule.criteria.is_empty() {
+    if criteria.is_empty() {
         return Ok(true);
     }
     if !is_true(event.payload) {
         return Ok(false);
     }
     let values = [("trigger", event.payload)];
-    let input = input(&values, event, scope, context);
-    for criterion in &rule.criteria {
-        let verdict = criterion.evaluate(&input, None);
-        if !verdict.map_err(|reason| format!("criterion {:?}: {reason}", criterion.key))? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Clause::all_hold(criteria, &input(&values, event, scope, context))
 }
 
 fn input<'a>(
@@ -133,15 +201,18 @@ fn input<'a>(
     }
 }
 
-fn failed(rule: &Rule, reason: String, leaves_execution: bool) -> Judgement {
-    let parameters = rule.action.parameters.clone();
-    Judgement {
-        rule: rule.reference.clone(),
-        outcome: Outcome::Failed { reason, parameters, leaves_execution },
-    }
+/// A failed enforcement of `rule`.
+pub(crate) fn failed(rule: &Rule, reason: String, leaves_execution: bool) -> Outcome {
+    Outcome::Failed { reason, parameters: rule.action.parameters.clone(), leaves_execution }
 }
 
-fn enforce(live: &LiveRule, event: &Event<'_>, scope: &Scope<'_>, context: &Context) -> Judgement {
+/// What a match of the rule leads to: a request, or why there cannot be one.
+pub(crate) fn enforce(
+    live: &LiveRule,
+    event: &Event<'_>,
+    scope: &Scope<'_>,
+    context: &Context,
+) -> Outcome {
     let rule = &live.rule;
     let target = match &live.link {
         Link::Action(target) => target,
@@ -154,17 +225,14 @@ fn enforce(live: &LiveRule, event: &Event<'_>, scope: &Scope<'_>, context: &Cont
         Surroundings::default()
     };
     match target.parameters(&Scope::on_with(scope, context.views()), &surroundings) {
-        Ok(parameters) => Judgement {
-            rule: rule.reference.clone(),
-            outcome: Outcome::Request(RequestDraft {
-                action: action.reference.clone(),
-                pack: action.pack.clone(),
-                pool: action.pool.clone(),
-                digest: target.digest.clone(),
-                parameters,
-                secret: action.secret_parameters().into_iter().map(str::to_owned).collect(),
-            }),
-        },
+        Ok(parameters) => Outcome::Request(RequestDraft {
+            action: action.reference.clone(),
+            pack: action.pack.clone(),
+            pool: action.pool.clone(),
+            digest: target.digest.clone(),
+            parameters,
+            secret: target.secret.clone(),
+        }),
         Err(error) => {
             let leaves_execution = error.leaves_execution()
                 && parameters::check(action, &rule.action.parameters).is_ok();

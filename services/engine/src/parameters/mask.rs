@@ -1,25 +1,115 @@
-//! What may be shown of parameters: secret values become eight asterisks.
+//! What may be shown of parameters: secret values become eight asterisks, and so do parameters that
+//! repeat a secret, such as a command line that a template put a password into.
 
 use serde_json::{Map, Value};
 
-use crate::definition::Parameters;
+use crate::definition::{Action, Parameters};
 
 /// What stands in place of a secret.
 pub const MASK: &str = "********";
+/// A secret text of at least so many characters is looked for in the other values. Shorter ones
+/// appear by chance.
+const REPEATED_CHARS_MIN: usize = 4;
+/// The filter by which a template opens a secret of the datastore.
+const OPENING: &str = "decrypt_kv";
 
 /// `values` with everything hidden that `parameters` mark as secret, nested properties included.
 #[must_use]
 pub fn masked(parameters: &Parameters, values: &Map<String, Value>) -> Map<String, Value> {
-    values
-        .iter()
-        .map(|(name, value)| {
-            let shown = match parameters.get(name) {
-                Some(parameter) => hide(value, &Value::Object(parameter.schema.clone())),
-                None => value.clone(),
-            };
-            (name.clone(), shown)
-        })
-        .collect()
+    let mut secrets = Vec::new();
+    let mut shown = Map::with_capacity(values.len());
+    for (name, value) in values {
+        let hidden = match parameters.get(name) {
+            Some(parameter) => hide(value, &Value::Object(parameter.schema.clone())),
+            None => value.clone(),
+        };
+        gather(value, &hidden, &mut secrets);
+        shown.insert(name.clone(), hidden);
+    }
+    for value in shown.values_mut().filter(|value| repeats(value, &secrets)) {
+        *value = Value::from(MASK);
+    }
+    shown
+}
+
+/// Whether a schema marks the value, or a part of it, as secret.
+#[must_use]
+pub fn has_secret(schema: &Map<String, Value>) -> bool {
+    let marked = schema.get("secret").and_then(Value::as_bool) == Some(true);
+    let inside = |schema: &Value| schema.as_object().is_some_and(has_secret);
+    let property = |all: &Value| all.as_object().is_some_and(|all| all.values().any(inside));
+    let items = |items: &Value| match items.as_array() {
+        Some(schemas) => schemas.iter().any(inside),
+        None => inside(items),
+    };
+    marked
+        || schema.get("properties").is_some_and(property)
+        || schema.get("additionalProperties").is_some_and(inside)
+        || schema.get("items").is_some_and(items)
+}
+
+/// Names of the parameters whose values must not be shown when `action` is given `given`: those it
+/// declares secret, and those into which a template puts a secret of the datastore.
+#[must_use]
+pub fn secret_names(action: &Action, given: &Map<String, Value>) -> Vec<String> {
+    let declared = action.secret_parameters().into_iter().map(str::to_owned);
+    let mut names: Vec<String> = declared.collect();
+    let defaults = action.effective.iter().filter_map(|parameter| {
+        parameter.default.as_ref().map(|default| (&parameter.name, default))
+    });
+    for (name, value) in given.iter().chain(defaults) {
+        if opens_secret(value) && !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// Whether a template in `value` opens a secret of the datastore.
+fn opens_secret(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(OPENING),
+        Value::Array(items) => items.iter().any(opens_secret),
+        Value::Object(map) => map.iter().any(|(name, v)| name.contains(OPENING) || opens_secret(v)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// The texts of `value` that are not in `hidden` any more.
+fn gather(value: &Value, hidden: &Value, secrets: &mut Vec<String>) {
+    match (value, hidden) {
+        (Value::Array(items), Value::Array(hidden)) => {
+            items.iter().zip(hidden).for_each(|(item, hidden)| gather(item, hidden, secrets));
+        }
+        (Value::Object(map), Value::Object(hidden)) => {
+            map.values().zip(hidden.values()).for_each(|(v, hidden)| gather(v, hidden, secrets));
+        }
+        (value, hidden) if value == hidden => {}
+        (value, _) => texts(value, secrets),
+    }
+}
+
+fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(map) => map.values().for_each(|item| texts(item, found)),
+        Value::String(_) | Value::Number(_) => {
+            let text = crate::value::text::text(value);
+            if text.chars().count() >= REPEATED_CHARS_MIN {
+                found.push(text);
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+fn repeats(value: &Value, secrets: &[String]) -> bool {
+    match value {
+        Value::String(text) => secrets.iter().any(|secret| text.contains(secret)),
+        Value::Array(items) => items.iter().any(|item| repeats(item, secrets)),
+        Value::Object(map) => map.values().any(|item| repeats(item, secrets)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 fn hide(value: &Value, schema: &Value) -> Value {
@@ -53,6 +143,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_opens_a_secret_is_one() {
+        let declared = json!({
+            "name": "login",
+            "runner_type": "local-shell-cmd",
+            "parameters": {
+                "token": {"type": "string", "secret": true},
+                "late": {"type": "string", "default": "{{ st2kv.system.x | decrypt_kv }}"},
+                "plain": {"type": "string"},
+            },
+        });
+        let (action, problems) = Action::from_value("demo", &declared);
+        assert!(problems.is_empty(), "{problems:?}");
+        let given = json!({
+            "cmd": "login {{st2kv.system.x|decrypt_kv}}",
+            "env": {"A": ["{{ st2kv.system.x | decrypt_kv }}"]},
+            "plain": "{{ st2kv.system.x }}",
+        });
+        let mut names = secret_names(&action.unwrap(), given.as_object().unwrap());
+        names.sort();
+        assert_eq!(names, ["cmd", "env", "late", "sudo_password", "token"]);
+    }
+
+    #[test]
     fn secrets_are_hidden_wherever_they_lie() {
         let schema = json!({
             "token": {"type": "string", "secret": true},
@@ -73,5 +186,15 @@ mod tests {
                 "plain": "x", "unknown": "y",
             })
         );
+        let repeated = json!({"token": "hunter2", "plain": "login -p hunter2", "unknown": ["z"]});
+        assert_eq!(
+            Value::Object(masked(&parameters, repeated.as_object().unwrap())),
+            json!({"token": MASK, "plain": MASK, "unknown": ["z"]})
+        );
+        for (name, expected) in [("token", true), ("login", true), ("keys", true), ("plain", false)]
+        {
+            let parameter = parameters.get(name).unwrap();
+            assert_eq!(has_secret(&parameter.schema), expected, "{name}");
+        }
     }
 }

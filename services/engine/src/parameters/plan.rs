@@ -181,12 +181,11 @@ impl Plan {
     }
 }
 
-/// The type a parameter is cast to: the runner's word counts more than the action's.
+/// The type a parameter is cast to: the runner's word counts more than the action's, where it has
+/// one. (The headers of http-request may be an object or a text.)
 fn kind(action: &Action, name: &str) -> Option<ParameterKind> {
-    match action.runner.parameters().get(name) {
-        Some(parameter) => parameter.kind,
-        None => action.parameters.get(name)?.kind,
-    }
+    let runners = action.runner.parameters().get(name).and_then(|parameter| parameter.kind);
+    runners.or_else(|| action.parameters.get(name)?.kind)
 }
 
 fn wanted(action: &Action, name: &str) -> Wanted {

@@ -44,7 +44,8 @@ pub fn finish(
     scope: &Scope<'_>,
     surroundings: &Surroundings,
 ) -> Result<Map<String, Value>, Error> {
-    Plan::finish(action, live)?.render(scope, surroundings)
+    let parameters = Plan::finish(action, live)?.render(scope, surroundings);
+    parameters.map_err(|error| discreet(action, error))
 }
 
 /// All parameters of a run that is asked for with `given` values, at once.
@@ -59,6 +60,24 @@ pub fn resolve(
 ) -> Result<Map<String, Value>, Error> {
     let live = live(action, given, scope, surroundings)?;
     finish(action, &live, scope, surroundings)
+}
+
+/// An error without the value of a secret parameter: reasons tend to quote what they are about.
+fn discreet(action: &Action, error: Error) -> Error {
+    let is_secret = |name: &str| action.effective.get(name).is_some_and(|found| found.secret);
+    let reason = "its value, which is secret, is not what is declared".to_owned();
+    if let Error::Cast { parameter, kind, .. } = &error
+        && is_secret(parameter)
+    {
+        return Error::Cast { parameter: parameter.clone(), kind, reason };
+    }
+    if let Error::Schema { parameter: Some(parameter), .. } = &error
+        && is_secret(parameter)
+    {
+        let reason = format!("{parameter:?}: {reason}");
+        return Error::Schema { parameter: Some(parameter.clone()), reason };
+    }
+    error
 }
 
 /// Whether a request with these parameters is acceptable: the action is on, the schema holds,
@@ -94,9 +113,9 @@ impl Plan {
         scope: &Scope<'_>,
         surroundings: &Surroundings,
     ) -> Result<Map<String, Value>, Error> {
-        let parameters = self.render(scope, surroundings)?;
-        check(action, &parameters)?;
-        Ok(parameters)
+        let parameters = self.render(scope, surroundings);
+        let checked = parameters.and_then(|all| check(action, &all).map(|()| all));
+        checked.map_err(|error| discreet(action, error))
     }
 
     /// Whether rendering looks at the surroundings at all: they need not be made otherwise.
@@ -140,5 +159,32 @@ impl Plan {
             parameters.insert(name.clone(), value);
         }
         Ok(parameters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_error_quotes_a_secret() {
+        let action = json!({"name": "a", "runner_type": "noop", "parameters": {
+            "pin": {"type": "integer", "secret": true},
+            "word": {"type": "string", "secret": true, "maxLength": 3},
+            "open": {"type": "integer"},
+        }});
+        let action = Action::from_value("demo", &action).0.unwrap();
+        let refused = |given: Value| {
+            let given = given.as_object().unwrap();
+            let scope = Scope::new();
+            live(&action, given, &scope, &Surroundings::default()).unwrap_err().to_string()
+        };
+        for given in [json!({"pin": "hunter2"}), json!({"word": "hunter2"})] {
+            let why = refused(given);
+            assert!(!why.contains("hunter2") && why.contains("which is secret"), "{why}");
+        }
+        assert!(refused(json!({"open": "hunter2"})).contains("hunter2"));
     }
 }

@@ -3,14 +3,13 @@
 //! A rule with an equality on a plain path stands in a table of that path, under the value it
 //! wants; all other rules are candidates for every event. A criterion counts only if everything
 //! before it in the file can never be an error, because an error is an outcome too and must not be
-//! lost.
+//! lost. Trees of criteria are never looked up.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::criteria::Criterion;
-use crate::definition::Rule;
+use crate::criteria::Clause;
 use crate::value::compare::is_true;
 
 /// Rules of one trigger, by place in the registry.
@@ -46,13 +45,13 @@ enum Key<'a> {
 }
 
 impl Index {
-    /// Adds a rule.
-    pub(super) fn insert(&mut self, place: usize, rule: &Rule) {
-        if rule.criteria.is_empty() {
+    /// Adds a rule by its criteria.
+    pub(super) fn insert(&mut self, place: usize, criteria: &[Clause]) {
+        if criteria.is_empty() {
             self.free.push(place);
             return;
         }
-        match lookup_criterion(&rule.criteria) {
+        match lookup_criterion(criteria) {
             Some((path, Key::Text(text))) => {
                 self.table(path).texts.entry(text.to_owned()).or_default().push(place);
             }
@@ -100,16 +99,17 @@ impl Index {
 }
 
 /// The first criterion that can be looked up, with its path below `trigger`.
-fn lookup_criterion(criteria: &[Criterion]) -> Option<(&[String], Key<'_>)> {
-    for criterion in criteria {
-        if let Some((names, pattern)) = criterion.equality()
+fn lookup_criterion(criteria: &[Clause]) -> Option<(&[String], Key<'_>)> {
+    for clause in criteria {
+        if let Clause::One(leaf) = clause
+            && let Some((names, pattern)) = leaf.criterion.equality()
             && let Some((root, path)) = names.split_first()
             && root == "trigger"
             && let Some(key) = key(pattern)
         {
             return Some((path, key));
         }
-        if !criterion.is_infallible() {
+        if !clause.is_infallible() {
             return None;
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::definition::{Action, Rule};
+use crate::parameters::mask::secret_names;
 use crate::parameters::{self, Plan, Surroundings};
 use crate::template::Scope;
 
@@ -26,6 +27,8 @@ pub(crate) struct Target {
     pub(crate) action: Arc<Action>,
     /// Digest of the action's pack.
     pub(crate) digest: String,
+    /// Names of the parameters whose values must not be shown.
+    pub(crate) secret: Vec<String>,
     plan: Result<Plan, parameters::Error>,
 }
 
@@ -37,6 +40,7 @@ impl Link {
         Self::Action(Box::new(Target {
             action: Arc::clone(action),
             digest: digest.cloned().unwrap_or_default(),
+            secret: secret_names(action, &rule.action.parameters),
             plan: Plan::live(action, &rule.action.parameters, &["trigger"]),
         }))
     }

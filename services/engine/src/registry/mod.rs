@@ -3,6 +3,7 @@
 //! A registry never changes. A new set of definitions is a new registry, so that whoever judges an
 //! event holds one whole and consistent set.
 
+mod bucket;
 mod index;
 mod link;
 
@@ -13,11 +14,14 @@ use hearken_proto::id;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::definition::rule::Reference;
 use crate::definition::trigger::{is_built_in, is_timer, needs_parameters};
-use crate::definition::{Action, Problem, Rule, RuleKind, Sensor, TriggerType};
+use crate::definition::{Action, Policy, Problem, Rule, RuleKind, Sensor, TriggerType};
+use crate::policy::Policies;
 use crate::value::json::canonical;
 
-use index::Index;
+use bucket::Buckets;
+pub(crate) use bucket::Hearers;
 pub(crate) use link::Link;
 
 /// What one pack defines.
@@ -37,12 +41,14 @@ pub struct PackDefinitions {
     pub triggers: Vec<TriggerType>,
     /// Its sensors.
     pub sensors: Vec<Sensor>,
+    /// Its policies.
+    pub policies: Vec<Policy>,
 }
 
 /// Something to say about a definition that only shows when all are together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it is about: `rule`, `action` or `sensor`.
+    /// What it is about: `rule`, `action`, `sensor` or `policy`.
     pub kind: &'static str,
     /// Its reference.
     pub reference: String,
@@ -59,6 +65,10 @@ pub struct LiveRule {
     pub enabled: bool,
     /// Digest of the trigger parameters it asks for; none when it asks for none.
     pub parameters_digest: Option<String>,
+    /// Digest of the trigger parameters of what its absence expects; none when it asks for none.
+    pub(crate) expected_digest: Option<String>,
+    /// Changes with everything that what it remembers rests on; none when it remembers nothing.
+    pub(crate) fingerprint: Option<String>,
     /// What it leads to.
     pub(crate) link: Link,
 }
@@ -83,16 +93,10 @@ pub struct Registry {
     rule_places: BTreeMap<String, usize>,
     triggers: BTreeMap<String, TriggerType>,
     sensors: BTreeMap<String, Sensor>,
-    index: HashMap<String, Vec<Bucket>>,
-}
-
-/// The rules of one trigger with one set of parameters.
-#[derive(Debug)]
-struct Bucket {
-    /// Digest of the parameters; none for rules that ask for none.
-    digest: Option<String>,
-    standard: Index,
-    backstop: Index,
+    policies: Policies,
+    index: HashMap<String, Buckets>,
+    /// The rules that remember, by the triggers they listen to.
+    hearers: HashMap<String, Hearers>,
 }
 
 impl Registry {
@@ -118,15 +122,16 @@ impl Registry {
                     findings.push(twice("rule", &reference));
                     continue;
                 }
-                rules.insert(reference, rule);
+                rules.insert(reference, (rule, pack.compares_text));
             }
         }
-        for (reference, rule) in rules {
-            let live = registry.live(rule, rule_overrides, &mut findings);
+        for (reference, (rule, compares_text)) in rules {
+            let live = registry.live(rule, compares_text, rule_overrides, &mut findings);
             registry.rule_places.insert(reference, registry.rules.len());
             registry.rules.push(live);
         }
         registry.build_index();
+        registry.check_policies(&mut findings);
         (registry, findings)
     }
 
@@ -146,6 +151,11 @@ impl Registry {
             }
             self.sensors.insert(sensor.reference.clone(), sensor.clone());
         }
+        for policy in &pack.policies {
+            if !self.policies.insert(policy.clone()) {
+                findings.push(twice("policy", &policy.reference));
+            }
+        }
         // Sensors often repeat a type that a file of the pack declares: not worth a word.
         let of_sensors = pack.sensors.iter().flat_map(|sensor| &sensor.trigger_types);
         for trigger in pack.triggers.iter().chain(of_sensors) {
@@ -156,6 +166,7 @@ impl Registry {
     fn live(
         &self,
         rule: Rule,
+        compares_text: bool,
         overrides: &BTreeMap<String, bool>,
         findings: &mut Vec<Finding>,
     ) -> LiveRule {
@@ -179,41 +190,66 @@ impl Registry {
         if let Some(reason) = link.fault() {
             say(Problem::notice("/action", format!("{reason}: every match is a failure")));
         }
-        let digest = (!rule.trigger.parameters.is_empty()).then(|| {
-            let parameters = Value::Object(rule.trigger.parameters.clone());
-            trigger_parameters_digest(trigger, &parameters)
-        });
+        let expected = rule.remember.as_ref().and_then(|r| r.absence.as_ref());
+        let expected = expected.map(|absence| &absence.of.trigger);
+        if let Some(expected) = expected {
+            self.check_expected(expected).into_iter().for_each(say);
+        }
         LiveRule {
             enabled: overrides.get(&rule.reference).copied().unwrap_or(rule.enabled),
-            parameters_digest: digest,
+            parameters_digest: parameters_digest(&rule.trigger),
+            expected_digest: expected.and_then(parameters_digest),
+            fingerprint: fingerprint(&rule, compares_text),
             rule,
             link,
         }
     }
 
+    /// What there is to say about the trigger that an absence waits for.
+    fn check_expected(&self, expected: &Reference) -> Option<Problem> {
+        let trigger = &expected.reference;
+        if needs_parameters(trigger) && expected.parameters.is_empty() {
+            let message = format!("{trigger} without parameters never comes");
+            return Some(Problem::notice("/absence/of/trigger/parameters", message));
+        }
+        let known = is_built_in(trigger) || self.triggers.contains_key(trigger);
+        (!known).then(|| {
+            let message = format!("nobody has registered trigger {trigger:?}");
+            Problem::notice("/absence/of/trigger", message)
+                .hint("any event of that name is what the rule waits for")
+        })
+    }
+
+    fn check_policies(&self, findings: &mut Vec<Finding>) {
+        let lost = |policy: &&Policy| !self.actions.contains_key(&policy.action);
+        findings.extend(self.policies.iter().filter(lost).map(|policy| {
+            let message = format!("no action is called {:?}: no effect", policy.action);
+            let problem = Problem::notice("/resource_ref", message);
+            Finding { kind: "policy", reference: policy.reference.clone(), problem }
+        }));
+    }
+
     fn build_index(&mut self) {
-        for (place, live) in self.rules.iter().enumerate() {
-            let silent =
-                live.parameters_digest.is_none() && needs_parameters(&live.rule.trigger.reference);
-            if !live.enabled || silent {
-                continue;
+        for (place, live) in self.rules.iter().enumerate().filter(|(_, live)| live.enabled) {
+            let (rule, trigger) = (&live.rule, &live.rule.trigger.reference);
+            if live.parameters_digest.is_some() || !needs_parameters(trigger) {
+                let digest = live.parameters_digest.as_deref();
+                let buckets = self.index.entry(trigger.clone()).or_default();
+                buckets.insert(digest, rule.kind, place, &rule.criteria);
+                if rule.remember.is_some() {
+                    let hearers = self.hearers.entry(trigger.clone()).or_default();
+                    hearers.own.insert(digest, rule.kind, place, &rule.criteria);
+                }
             }
-            let buckets = self.index.entry(live.rule.trigger.reference.clone()).or_default();
-            let at = buckets.iter().position(|bucket| bucket.digest == live.parameters_digest);
-            let at = at.unwrap_or_else(|| {
-                buckets.push(Bucket {
-                    digest: live.parameters_digest.clone(),
-                    standard: Index::default(),
-                    backstop: Index::default(),
-                });
-                buckets.len() - 1
-            });
-            let Some(bucket) = buckets.get_mut(at) else {
+            let absence = rule.remember.as_ref().and_then(|remember| remember.absence.as_ref());
+            let Some(of) = absence.map(|absence| &absence.of) else {
                 continue;
             };
-            match live.rule.kind {
-                RuleKind::Standard => bucket.standard.insert(place, &live.rule),
-                RuleKind::Backstop => bucket.backstop.insert(place, &live.rule),
+            let trigger = &of.trigger.reference;
+            if live.expected_digest.is_some() || !needs_parameters(trigger) {
+                let digest = live.expected_digest.as_deref();
+                let hearers = self.hearers.entry(trigger.clone()).or_default();
+                hearers.expecting.insert(digest, RuleKind::Standard, place, &of.criteria);
             }
         }
     }
@@ -227,19 +263,27 @@ impl Registry {
         payload: &Value,
         kind: RuleKind,
     ) -> Vec<&LiveRule> {
-        let mut places = Vec::new();
-        for bucket in self.index.get(trigger).into_iter().flatten() {
-            // Rules that ask for no parameters hear every event of their trigger.
-            if bucket.digest.is_some() && bucket.digest.as_deref() != digest {
-                continue;
-            }
-            match kind {
-                RuleKind::Standard => bucket.standard.candidates(payload, &mut places),
-                RuleKind::Backstop => bucket.backstop.candidates(payload, &mut places),
-            }
-        }
+        let Some(buckets) = self.index.get(trigger) else {
+            return Vec::new();
+        };
+        self.at(buckets.candidates(digest, payload, kind))
+    }
+
+    /// The rules at these places, in the order in which they are judged.
+    pub(crate) fn at(&self, mut places: Vec<usize>) -> Vec<&LiveRule> {
         places.sort_unstable();
         places.into_iter().filter_map(|place| self.rules.get(place)).collect()
+    }
+
+    /// The rules that remember and listen to `trigger`; none for most events.
+    pub(crate) fn hearers(&self, trigger: &str) -> Option<&Hearers> {
+        self.hearers.get(trigger)
+    }
+
+    /// Whether any rule in force remembers.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        !self.hearers.is_empty()
     }
 
     /// The rules that hear events of `trigger` with parameters of this digest.
@@ -272,6 +316,23 @@ impl Registry {
         self.actions.values()
     }
 
+    /// The policies in effect for the action called `action`, by reference.
+    pub fn policies_of(&self, action: &str) -> impl Iterator<Item = &Policy> + Clone {
+        self.policies.of(action)
+    }
+
+    /// Every policy.
+    #[must_use]
+    pub const fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// Whether any enabled rule listens to events of `trigger`.
+    #[must_use]
+    pub fn hears(&self, trigger: &str) -> bool {
+        self.index.contains_key(trigger) || self.hearers.contains_key(trigger)
+    }
+
     /// Every rule, by reference.
     pub fn rules(&self) -> impl Iterator<Item = &LiveRule> {
         self.rules.iter()
@@ -293,21 +354,26 @@ impl Registry {
         self.packs.get(pack).map(String::as_str)
     }
 
-    /// Triggers with parameters that rules in force ask for, each once.
+    /// Triggers with parameters that rules in force ask for, each once: their own, and those that
+    /// their absences wait for.
     #[must_use]
     pub fn needed_triggers(&self) -> Vec<NeededTrigger> {
         let mut seen = BTreeSet::new();
         let mut needed = Vec::new();
         for live in self.rules.iter().filter(|live| live.enabled) {
-            let Some(digest) = &live.parameters_digest else {
-                continue;
-            };
-            if seen.insert(digest.clone()) {
-                needed.push(NeededTrigger {
-                    trigger: live.rule.trigger.reference.clone(),
-                    parameters: Value::Object(live.rule.trigger.parameters.clone()),
-                    digest: digest.clone(),
-                });
+            let absence = live.rule.remember.as_ref().and_then(|r| r.absence.as_ref());
+            let own = (Some(&live.rule.trigger), &live.parameters_digest);
+            let expected = (absence.map(|absence| &absence.of.trigger), &live.expected_digest);
+            for (trigger, digest) in [own, expected] {
+                if let (Some(trigger), Some(digest)) = (trigger, digest)
+                    && seen.insert(digest.clone())
+                {
+                    needed.push(NeededTrigger {
+                        trigger: trigger.reference.clone(),
+                        parameters: Value::Object(trigger.parameters.clone()),
+                        digest: digest.clone(),
+                    });
+                }
             }
         }
         needed
@@ -325,6 +391,27 @@ impl Registry {
 fn twice(kind: &'static str, reference: &str) -> Finding {
     let message = format!("{kind} {reference:?} is defined twice: the first one stays");
     Finding { kind, reference: reference.to_owned(), problem: Problem::notice("", message) }
+}
+
+fn parameters_digest(trigger: &Reference) -> Option<String> {
+    (!trigger.parameters.is_empty()).then(|| {
+        let parameters = Value::Object(trigger.parameters.clone());
+        trigger_parameters_digest(&trigger.reference, &parameters)
+    })
+}
+
+/// What a memory rests on: the fields that make it, the trigger, the criteria.
+fn fingerprint(rule: &Rule, compares_text: bool) -> Option<String> {
+    rule.remember.as_ref()?;
+    let basis = json!({
+        "trigger": rule.trigger.reference,
+        "parameters": rule.trigger.parameters,
+        "criteria": rule.raw.get("criteria"),
+        "remember": rule.remembered(),
+        "backstop": rule.kind == RuleKind::Backstop,
+        "compares_text": compares_text,
+    });
+    Some(id::derived(&[&canonical(&basis)]))
 }
 
 /// Names a trigger that takes parameters: rules with the same parameters share it, and its events

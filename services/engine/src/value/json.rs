@@ -138,6 +138,17 @@ pub fn canonical(value: &Value) -> String {
     dumps(value, &layout)
 }
 
+/// How deep a value nests: 0 for what holds nothing.
+#[must_use]
+pub fn depth(value: &Value) -> usize {
+    let below = match value {
+        Value::Array(items) => items.iter().map(depth).max(),
+        Value::Object(map) => map.values().map(depth).max(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return 0,
+    };
+    1 + below.unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

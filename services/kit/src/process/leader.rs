@@ -9,7 +9,9 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
+use super::prepared::Control;
 use super::procfs;
 use super::spawn::Marker;
 use super::sweep;
@@ -31,14 +34,23 @@ const REAPER_STACK_BYTES: usize = 256 << 10;
 /// A child, leader of its own process group.
 #[derive(Debug)]
 pub(super) struct Leader {
-    /// The child; `None` once it was reaped.
-    child: Option<Child>,
+    /// Who reaps it; `None` once it was reaped.
+    reaper: Option<Reaper>,
     /// Its id, and its group's.
     pid: Pid,
     /// How its end shows; `None` before the first wait.
     watch: Option<Watch>,
     /// What those of its run carry.
     marker: Marker,
+}
+
+/// Who reaps a child: its parent.
+#[derive(Debug)]
+enum Reaper {
+    /// This process.
+    Own(Child),
+    /// A prepared process that forked it for us, and reaps when it is told.
+    Prepared(Arc<Control>),
 }
 
 /// How the end of a child shows.
@@ -54,7 +66,12 @@ impl Leader {
     /// Takes the child over.
     pub(super) fn new(child: Child, marker: Marker) -> Self {
         let pid = Pid::from_child(&child);
-        Self { child: Some(child), pid, watch: None, marker }
+        Self { reaper: Some(Reaper::Own(child)), pid, watch: None, marker }
+    }
+
+    /// Takes over what a prepared process forked.
+    pub(super) fn forked(pid: Pid, control: Arc<Control>, marker: Marker) -> Self {
+        Self { reaper: Some(Reaper::Prepared(control)), pid, watch: None, marker }
     }
 
     /// The group's id.
@@ -71,6 +88,10 @@ impl Leader {
     pub(super) fn watch(&mut self) -> io::Result<()> {
         let watch = match pidfd_open(self.pid, PidfdFlags::empty()) {
             Ok(descriptor) => Watch::Descriptor(register(descriptor)?),
+            // Nothing else tells of the end of what is no child of ours.
+            Err(error) if matches!(self.reaper, Some(Reaper::Prepared(_))) => {
+                return Err(error.into());
+            }
             // No such process: with SIGCHLD ignored the kernel has reaped it already.
             Err(Errno::NOSYS | Errno::PERM | Errno::SRCH) => {
                 Watch::Signal(signal(SignalKind::child())?)
@@ -87,6 +108,11 @@ impl Leader {
     /// Nothing is lost when the future is dropped.
     pub(super) async fn exited(&mut self) {
         let pid = self.pid;
+        let is_own = matches!(self.reaper, Some(Reaper::Own(_)));
+        let has_exited = |pid: Pid| match is_own {
+            true => has_exited(pid),
+            false => !is_alive(pid),
+        };
         loop {
             match &mut self.watch {
                 Some(Watch::Descriptor(descriptor)) => match descriptor.readable().await {
@@ -104,7 +130,7 @@ impl Leader {
 
     /// Sends a signal to the whole group. A group that is gone is no error.
     pub(super) fn signal(&self, signal: Signal) {
-        if self.child.is_some() {
+        if self.reaper.is_some() {
             // EPERM means that all members run as another user: nothing more can be done.
             let _gone = kill_process_group(self.pid, signal);
         }
@@ -112,10 +138,19 @@ impl Leader {
 
     /// Reaps the child if it has ended; from then on its id may be anybody's.
     pub(super) fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
-        let Some(child) = &mut self.child else { return Ok(None) };
-        let status = child.try_wait();
+        let pid = self.pid;
+        let status = match &mut self.reaper {
+            None => return Ok(None),
+            Some(Reaper::Own(child)) => child.try_wait(),
+            Some(Reaper::Prepared(_)) if is_alive(pid) => Ok(None),
+            Some(Reaper::Prepared(control)) => {
+                let status = procfs::wait_status(pid.as_raw_nonzero().get());
+                control.reap(pid);
+                status.map(|status| Some(ExitStatus::from_raw(status)))
+            }
+        };
         if !matches!(status, Ok(None)) {
-            self.child = None;
+            self.reaper = None;
         }
         status
     }
@@ -124,16 +159,19 @@ impl Leader {
 impl Drop for Leader {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
-        let Some(mut child) = self.child.take() else { return };
-        let marker = self.marker.clone();
+        let Some(reaper) = self.reaper.take() else { return };
+        let (marker, pid) = (self.marker.clone(), self.pid);
         // Dropping is rare (a service that stops), and a destructor can neither wait nor own a
         // task: a thread sees the end, which for a process that cannot die may be far away.
-        let reaper = thread::Builder::new().name("reaper".into()).stack_size(REAPER_STACK_BYTES);
-        let reaper = reaper.spawn(move || {
+        let thread = thread::Builder::new().name("reaper".into()).stack_size(REAPER_STACK_BYTES);
+        let thread = thread.spawn(move || {
             drop(sweep::kill_marked(|value| value == marker.value().as_bytes()));
-            drop(child.wait());
+            match reaper {
+                Reaper::Own(mut child) => drop(child.wait()),
+                Reaper::Prepared(control) => control.reap(pid),
+            }
         });
-        if let Err(error) = reaper {
+        if let Err(error) = thread {
             tracing::warn!(%error, group = self.group(), "child was killed but cannot be reaped");
         }
     }
@@ -153,6 +191,12 @@ fn register(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 fn has_exited(pid: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     !matches!(waitid(WaitId::Pid(pid), options), Ok(None) | Err(Errno::INTR))
+}
+
+/// Whether a process that is no child of ours executes something. It is not reaped without our
+/// word, so its id is still its own.
+fn is_alive(pid: Pid) -> bool {
+    procfs::stat(pid.as_raw_nonzero().get()).is_ok_and(|stat| stat.is_alive())
 }
 
 /// Waits until no member of the group executes anything.

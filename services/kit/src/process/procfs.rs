@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -53,6 +54,28 @@ pub(super) fn stat(pid: i32) -> io::Result<Stat> {
     let length = File::open(format!("/proc/{pid}/stat"))?.read(&mut text)?;
     let text = text.get(..length).unwrap_or_default();
     parse(text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unknown form of stat"))
+}
+
+/// The wait status of a process that has ended and was not reaped, for somebody who is not its
+/// parent.
+///
+/// The kernel shows a status to those alone who might trace the process, and to others a zero, which
+/// would be a success. So it counts only when the process is of our own user.
+pub(super) fn wait_status(pid: i32) -> io::Result<i32> {
+    let owner = fs::metadata(format!("/proc/{pid}"))?.uid();
+    if owner != rustix::process::geteuid().as_raw() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let line = fs::read(format!("/proc/{pid}/stat"))?;
+    let unknown = || io::Error::new(io::ErrorKind::InvalidData, "no exit status in stat");
+    let stat = parse(&line).ok_or_else(unknown)?;
+    if stat.is_alive() {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    // Field 52, the last one.
+    let last = line.trim_ascii_end().rsplit(|byte| *byte == b' ').next();
+    let last = last.and_then(|last| std::str::from_utf8(last).ok());
+    last.and_then(|last| last.parse().ok()).ok_or_else(unknown)
 }
 
 /// Reads a stat line. The name, in parentheses, may itself contain blanks and parentheses.

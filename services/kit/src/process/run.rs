@@ -160,8 +160,19 @@ impl Running {
         let failed = |source| StartError::NoRoom { program: spawn.program.clone().into(), source };
         let streams = streams.map_err(failed)?;
         leader.watch().map_err(failed)?;
+        Ok(Self::of(leader, streams, identity, spawn, limits_refused))
+    }
+
+    /// A child that is watched and read.
+    pub(super) fn of(
+        leader: Leader,
+        streams: Streams,
+        identity: Identity,
+        spawn: &Spawn,
+        limits_refused: u32,
+    ) -> Self {
         let started = Instant::now();
-        Ok(Self {
+        Self {
             leader,
             streams,
             identity,
@@ -170,7 +181,7 @@ impl Running {
             grace: spawn.grace,
             stragglers: spawn.stragglers,
             limits_refused,
-        })
+        }
     }
 
     /// Which group this is, to find it again after a crash.

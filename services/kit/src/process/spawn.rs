@@ -6,11 +6,13 @@
 //! within its first microseconds can have a child that missed them.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -88,6 +90,9 @@ pub enum Stdin {
     Bytes(Bytes),
     /// What the holder of [`Running::take_stdin`](super::Running::take_stdin) writes.
     Open,
+    /// What comes from the other end of this descriptor. A socket may be written to as well, so it
+    /// is how a program answers without a word on its standard output.
+    Given(Arc<OwnedFd>),
 }
 
 /// What becomes of processes left in the group after the child has ended by itself. Processes that
@@ -125,7 +130,7 @@ pub struct Limits {
 impl Limits {
     /// Sets them on `pid`. Answers how many the kernel refused, as it does for programs that run
     /// as another user (`sudo`).
-    fn apply(&self, pid: Pid) -> u32 {
+    pub(super) fn apply(&self, pid: Pid) -> u32 {
         let wanted = [
             (Resource::Core, Some(self.core_bytes), 0),
             (Resource::Nofile, self.open_files, 0),
@@ -216,15 +221,17 @@ pub(super) fn launch(spawn: &Spawn) -> Result<Launched, StartError> {
     }
     check_names(spawn)?;
     let program = resolve(spawn)?;
+    let failed = |source| StartError::NoRoom { program: program.clone(), source };
+    let stdin = match &spawn.stdin {
+        Stdin::Null => Stdio::null(),
+        Stdin::Bytes(_) | Stdin::Open => Stdio::piped(),
+        Stdin::Given(descriptor) => descriptor.try_clone().map_err(failed)?.into(),
+    };
     let mut command = Command::new(&program);
     command.arg0(&spawn.program).args(&spawn.arguments);
     command.env_clear().envs(spawn.environment.iter().map(|(name, value)| (name, value)));
     command.env(MARKER, spawn.marker.value()).process_group(0);
-    command.stdin(match spawn.stdin {
-        Stdin::Null => Stdio::null(),
-        Stdin::Bytes(_) | Stdin::Open => Stdio::piped(),
-    });
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(folder) = &spawn.folder {
         command.current_dir(folder);
     }

@@ -41,7 +41,7 @@ impl Streams {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
         let stdin = match (child.stdin.take(), &spawn.stdin) {
-            (None, _) | (Some(_), Stdin::Null) => None,
+            (None, _) | (Some(_), Stdin::Null | Stdin::Given(_)) => None,
             (Some(pipe), Stdin::Bytes(bytes)) => Some((pipe, bytes.clone())),
             (Some(pipe), Stdin::Open) => Some((pipe, Bytes::new())),
         };
@@ -53,15 +53,21 @@ impl Streams {
             }
             None => None,
         };
+        let outputs = Self::reading(stdout.into(), stderr.into(), spawn)?;
+        Ok(Self { stdin, ..outputs })
+    }
+
+    /// Reads what a child writes to the other ends of these pipes, and feeds it nothing.
+    pub(super) fn reading(stdout: OwnedFd, stderr: OwnedFd, spawn: &Spawn) -> io::Result<Self> {
         // We made these pipes: that they are pipes, and which end is whose, needs no check.
         let capture = |output, pipe: OwnedFd| {
             fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
             let pipe = Receiver::from_owned_fd_unchecked(pipe)?;
             io::Result::Ok(Capture::new(output, pipe, spawn.output_max_bytes))
         };
-        let stdout = capture(Output::Stdout, stdout.into())?;
-        let stderr = capture(Output::Stderr, stderr.into())?;
-        Ok(Self { stdin, stdout, stderr })
+        let stdout = capture(Output::Stdout, stdout)?;
+        let stderr = capture(Output::Stderr, stderr)?;
+        Ok(Self { stdin: None, stdout, stderr })
     }
 
     /// Hands standard input over to somebody else.

@@ -29,7 +29,9 @@ fn requests(trigger: &str, payload: &Value) -> Vec<(String, Map<String, Value>)>
     let judgements = judge(&registry().0, &event, &Context::default());
     let request = |outcome| match outcome {
         Outcome::Request(draft) => (draft.action, draft.parameters),
-        Outcome::Failed { reason, .. } => panic!("{trigger}: {reason}"),
+        Outcome::Failed { reason, .. } | Outcome::Held { reason, .. } => {
+            panic!("{trigger}: {reason}")
+        }
     };
     judgements.into_iter().map(|judgement| request(judgement.outcome)).collect()
 }

@@ -37,7 +37,7 @@ fn the_bundled_packs_load_without_a_word() {
         let defined = &loaded.definitions;
         match defined.name.as_str() {
             "core" => {
-                assert_eq!((defined.actions.len(), defined.triggers.len()), (10, 14));
+                assert_eq!((defined.actions.len(), defined.triggers.len()), (10, 15));
                 let names: Vec<_> = defined.actions.iter().map(|a| a.reference.as_str()).collect();
                 for name in ["core.local", "core.local_sudo", "core.echo", "core.noop", "core.http"]
                 {
@@ -204,7 +204,7 @@ fn files_that_are_no_metadata_are_left_alone() {
             ("actions/README.md", "# words"),
             ("aliases/a.yaml", "name: a"),
             ("aliases/b.yaml", "name: b"),
-            ("policies/p.yaml", "name: p"),
+            ("checks/c.yaml", "name: c"),
         ],
     );
     let expected = [
@@ -212,11 +212,34 @@ fn files_that_are_no_metadata_are_left_alone() {
         "actions/table.json:1",
         "actions/chain.meta.yaml:2",
         "aliases/a.yaml:1",
-        "policies/p.yaml:1",
+        "checks/c.yaml:1",
     ];
     assert_eq!(places(&loaded.problems), expected, "{:#?}", loaded.problems);
     assert_eq!(loaded.definitions.actions[0].reference, "p.chain");
-    assert_eq!(loaded.not_yet_used, ["aliases/a.yaml", "aliases/b.yaml", "policies/p.yaml"]);
+    assert_eq!(loaded.not_yet_used, ["aliases/a.yaml", "aliases/b.yaml", "checks/c.yaml"]);
+}
+
+#[test]
+fn policies_are_read_and_what_is_wrong_has_its_line() {
+    let good = "name: two\nresource_ref: p.a\npolicy_type: action.concurrency\n\
+                parameters:\n  threshold: 2\n";
+    let bad = "name: bad\nresource_ref: p.a\npolicy_type: action.retry\n\
+               parameters:\n  retry_on: failure\n  max_retry_count: 9\n";
+    let strange = "name: strange\nresource_ref: p.a\npolicy_type: action.concurency\n";
+    let loaded = pack(
+        "p",
+        &[
+            ("actions/a.yaml", ACTION),
+            ("policies/bad.yaml", bad),
+            ("policies/strange.yaml", strange),
+            ("policies/two.yaml", good),
+        ],
+    );
+    assert_eq!(places(&loaded.problems), ["policies/bad.yaml:6!", "policies/strange.yaml:3"]);
+    let hint = loaded.problems[1].hint.as_deref().unwrap_or_default();
+    assert!(hint.contains("action.concurrency"), "{hint}");
+    let names: Vec<_> = loaded.definitions.policies.iter().map(|p| p.reference.as_str()).collect();
+    assert_eq!(names, ["p.strange", "p.two"]);
 }
 
 #[test]
@@ -311,7 +334,7 @@ proptest! {
                 "pack.yaml", "config.yaml", "config.schema.yaml", "actions/a.yaml",
                 "actions/b.json",
                 "rules/a.yaml", "rules/b.json", "triggers/a.yml", "sensors/a.yaml", "sensors/b.py",
-                "aliases/a.yaml", "actions/config.yaml", "actions/a.sh",
+                "aliases/a.yaml", "policies/a.yaml", "actions/config.yaml", "actions/a.sh",
             ]),
             prop_oneof![
                 prop::collection::vec(any::<u8>(), 0..40),

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use hearken_engine::judge::{self, Context, Event};
+use hearken_engine::judge::{self, Event, USER_DEFAULT};
+use hearken_packs::kv::Opened;
 use hearken_packs::{Definitions, publish};
 use hearken_proto::question::{Answer, EntryFilter, Question, Shown};
 use hearken_proto::subject::Subject;
@@ -236,13 +237,13 @@ pub(crate) async fn test(
     let mut verdicts = Vec::with_capacity(entries.len());
     for entry in &entries {
         let id = chain::name(&app, entry).await?;
-        verdicts.push(tried(app.0.bus.prefix(), &definitions, &rule, &id, entry));
+        verdicts.push(tried(&app, &definitions, &rule, &id, entry));
     }
     Ok(Json(verdicts))
 }
 
 /// An event by its id, or by its place.
-fn by_id(id: String) -> EntryFilter {
+pub(super) fn by_id(id: String) -> EntryFilter {
     let place = id.strip_prefix('@').and_then(|place| place.rsplit_once('-'));
     match place.and_then(|(_, sequence)| sequence.parse().ok()) {
         Some(sequence) => EntryFilter {
@@ -256,13 +257,13 @@ fn by_id(id: String) -> EntryFilter {
 }
 
 fn tried(
-    prefix: &str,
+    app: &App,
     definitions: &Definitions,
     rule: &hearken_engine::definition::Rule,
     id: &str,
     shown: &Shown,
 ) -> Value {
-    let trigger = match Subject::parse(prefix, &shown.subject) {
+    let trigger = match Subject::parse(app.0.bus.prefix(), &shown.subject) {
         Ok(Subject::Event { trigger }) => trigger,
         Ok(_) | Err(_) => String::new(),
     };
@@ -279,6 +280,7 @@ fn tried(
         time: shown.time as Timestamp,
     };
     let action = definitions.registry.action(&rule.action.reference).map(AsRef::as_ref);
-    let verdict = judge::explain(rule, action, &event, &Context::default());
-    serde_json::to_value(verdict).unwrap_or(Value::Null)
+    let opened = Opened::of(&app.0.datastore);
+    let verdict = judge::explain(rule, action, &event, &opened.context(USER_DEFAULT));
+    opened.hide(serde_json::to_value(verdict).unwrap_or(Value::Null))
 }

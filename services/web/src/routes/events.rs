@@ -3,21 +3,18 @@
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use hearken_proto::permission::OWN_PACK;
-use hearken_proto::{Message, Subject, entry, subject};
+use hearken_proto::{entry, id, subject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::fact::{self, Fact};
 use crate::fault::Fault;
 use crate::{App, follow};
-
-/// The longest id of an event.
-const ID_BYTES_MAX: usize = 1024;
 
 /// A fact from a client that showed the token.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Fact {
+pub(crate) struct Told {
     /// Trigger reference, `pack.name`.
     trigger: String,
     /// Any object.
@@ -32,44 +29,21 @@ pub(crate) struct Fact {
 /// Stores a fact.
 pub(crate) async fn publish(
     State(app): State<App>,
-    Json(fact): Json<Fact>,
+    Json(told): Json<Told>,
 ) -> Result<Json<Value>, Fault> {
-    if !fact.trigger.contains('.') || !subject::is_literal(&fact.trigger) {
-        return Err(Fault::bad(format!("{:?} is not a trigger", fact.trigger))
-            .hint("a trigger is a pack and a name, joined by a dot: shop.order_late"));
-    }
-    if fact.trigger.split('.').next() == Some(OWN_PACK) {
-        return Err(Fault::bad(format!("{} is told by Hearken itself", fact.trigger))
-            .hint("use a pack name of your own"));
-    }
-    let id = fact.id.as_deref().unwrap_or_default();
-    if id.len() > ID_BYTES_MAX || id.chars().any(char::is_control) {
-        return Err(Fault::bad("an id has at most 1024 bytes and no control characters"));
-    }
-    if !fact.payload.is_object() && !fact.payload.is_null() {
-        return Err(
-            Fault::bad("the payload must be an object").hint("for example '{\"order\": 7}'")
-        );
-    }
-    let payload = if fact.payload.is_null() { json!({}) } else { fact.payload };
-    let bus = &app.0.bus;
-    let mut message = Message {
-        subject: bus.subject(&Subject::event(&fact.trigger)),
-        id: fact.id.clone(),
-        body: payload.to_string().into(),
-        ..Message::default()
+    let fact = Fact {
+        trigger: told.trigger,
+        payload: told.payload,
+        id: told.id.clone(),
+        cause: None,
+        headers: told.source.map(|source| (entry::SOURCE, source)).into_iter().collect(),
     };
-    message.headers.append(entry::CONTENT_TYPE, entry::JSON);
-    message.headers.append(entry::PRODUCER_TIME, app.0.clock.now().to_string());
-    if let Some(source) = fact.source {
-        message.headers.append(entry::SOURCE, source);
-    }
-    let ack = bus.publish(message).await?;
-    let id = match fact.id {
+    let ack = fact::tell(&app, fact).await?;
+    let id = match told.id {
         Some(id) => id,
         None => {
-            let head = bus.head(hearken_proto::Stream::Events).await?;
-            hearken_proto::id::place(&head.incarnation, ack.sequence)
+            let head = app.0.bus.head(hearken_proto::Stream::Events).await?;
+            id::place(&head.incarnation, ack.sequence)
         }
     };
     Ok(Json(json!({ "id": id, "sequence": ack.sequence, "duplicate": ack.duplicate })))

@@ -8,7 +8,7 @@ use hearken_proto::question::{Answer, ExecutionFilter, Question};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::LIMIT_DEFAULT;
+use super::{LIMIT_DEFAULT, offset};
 use crate::fault::Fault;
 use crate::follow::{self, Ears};
 use crate::run::{self, Wanted};
@@ -32,7 +32,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Vec<Value>>, Fault> {
     let question = Question::Executions(ExecutionFilter {
         limit: query.limit.unwrap_or(LIMIT_DEFAULT),
-        offset: query.offset.unwrap_or(0),
+        offset: offset(query.offset)?,
         status: query.status,
         action: query.action,
         rule: query.rule,
@@ -60,7 +60,7 @@ pub(crate) async fn run(
     Json(wanted): Json<Wanted>,
 ) -> Result<Response, Fault> {
     let prepared = run::prepare(&app, wanted, None)?;
-    let ears = Ears::open(&app.0.bus, &prepared.request.execution).await?;
+    let ears = Ears::open(&app, &prepared.request.execution).await?;
     let execution = run::send(&app, prepared).await?;
     Ok(follow::execution(&app, execution, ears))
 }
@@ -70,7 +70,7 @@ pub(crate) async fn get(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Fault> {
-    Ok(Json(view::execution(&run::find(&app, &id).await?)))
+    Ok(Json(view::whole(&app.0.bus, &run::find(&app, &id).await?).await))
 }
 
 /// Streams what happens to an execution until it has ended.
@@ -78,7 +78,7 @@ pub(crate) async fn follow(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
-    let ears = Ears::open(&app.0.bus, &id).await?;
+    let ears = Ears::open(&app, &id).await?;
     let execution = run::find(&app, &id).await?;
     Ok(follow::execution(&app, execution, ears))
 }
@@ -93,12 +93,11 @@ pub(crate) async fn cancel(
 
 /// What to change when an execution is repeated.
 #[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Rerun {
     /// Parameters that replace those of the first time.
-    #[serde(default)]
     parameters: Map<String, Value>,
     /// As in [`Wanted`].
-    #[serde(default)]
     text: bool,
 }
 
@@ -110,16 +109,25 @@ pub(crate) async fn rerun(
 ) -> Result<Response, Fault> {
     let before = run::find(&app, &id).await?;
     let rerun = body.unwrap_or_default().0;
-    let mut parameters = before.request.parameters.clone();
-    parameters.extend(rerun.parameters);
-    let wanted = Wanted {
-        action: before.request.action.clone(),
-        parameters,
-        text: rerun.text,
-        user: None,
-        idempotency_key: None,
-    };
-    let prepared = run::prepare(&app, wanted, Some(before.request.execution))?;
+    let action = before.request.action.clone();
+    // What is given anew need not be opened.
+    let mut request = before.request.clone();
+    request.parameters.retain(|name, _| !rerun.parameters.contains_key(name));
+    run::without_immutable(&app, &action, &mut request.parameters);
+    let parameters = run::opened(&app, &request)?.into_iter();
+    let mut parameters: Map<_, _> =
+        parameters.map(|(name, value)| (name, run::rendered(value))).collect();
+    // Only what was typed now is text to be read: what was there before is a value already.
+    let changed =
+        if rerun.text { run::read(&app, &action, &rerun.parameters)? } else { rerun.parameters };
+    parameters.extend(changed);
+    let wanted = Wanted { action, parameters, text: false, user: None, idempotency_key: None };
+    let mut prepared = run::prepare(&app, wanted, Some(before.request.execution))?;
+    // What a template put a secret into tells no more that it did.
+    let secret = &mut prepared.request.secret;
+    let before = before.request.secret.into_iter().filter(|name| !secret.contains(name));
+    let before: Vec<String> = before.collect();
+    secret.extend(before);
     let execution = run::send(&app, prepared).await?;
     Ok((StatusCode::CREATED, Json(view::execution(&execution))).into_response())
 }

@@ -16,6 +16,7 @@ use super::{
 mod endings;
 mod interrupted;
 mod output;
+mod prepared;
 
 /// Longest that anything here is waited for: a loaded machine is slow, not wrong.
 const PATIENCE: Duration = Duration::from_secs(20);

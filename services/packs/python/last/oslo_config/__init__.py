@@ -1,0 +1,1 @@
+"""The little that packs read of StackStorm's own settings."""

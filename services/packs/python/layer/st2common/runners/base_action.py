@@ -1,0 +1,42 @@
+"""The base class of Python actions."""
+
+import abc
+
+from hearken_python import service
+from hearken_python.config import Config
+from st2common import log as logging
+
+__all__ = ["Action"]
+
+
+def logger_of(name):
+    """The logger of an action: to standard error, from the level that its runner was given."""
+    logger = logging.getLogger("actions.python." + name)
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(name)s: %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+    level = logging.level_of(service.here.log_level)
+    logger.setLevel(level)
+    for handler in logger.handlers:
+        handler.setLevel(level)
+    # The root belongs to the action; a line is not to appear twice when it has handlers.
+    logger.propagate = False
+    return logger
+
+
+class Action(metaclass=abc.ABCMeta):
+    """What actions derive from: `run` does the work and returns the result."""
+
+    description = None
+
+    def __init__(self, config=None, action_service=None):
+        if not isinstance(config, Config):
+            config = Config(service.here.pack, config)
+        self.config = config
+        self.action_service = action_service
+        self.logger = logger_of(self.__class__.__name__)
+
+    @abc.abstractmethod
+    def run(self, **kwargs):
+        """Does the work."""

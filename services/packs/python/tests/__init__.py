@@ -1,0 +1,1 @@
+"""Tests of the modules, with the standard library alone."""
