@@ -1,5 +1,8 @@
 //! Help, errors, exit codes and output formats, in a folder with nothing of the tester's.
 
+mod servers;
+mod verbs;
+
 use std::process::Stdio;
 
 use anyhow::{Context as _, ensure};
@@ -19,7 +22,7 @@ fn errors_say_what_where_and_what_to_do() -> anyhow::Result<()> {
         (
             &["execution", "list"],
             3,
-            &["cannot reach a server", "hint: start one with \"hearken up\""],
+            &["no server runs on the data folder", "hint: start one with \"hearken --data "],
         ),
         (&["run", "core.noop", "novalue"], 2, &["\"novalue\" is not name=value"]),
         (&["event", "send", "a.b", "{"], 2, &["the payload is not JSON", "hint: "]),
@@ -173,6 +176,7 @@ fn a_batch_of_rules_is_judged_without_a_server() -> anyhow::Result<()> {
         lines.push('\n');
     }
     lines.push_str("not json\n");
+    lines += &json!({"rule": rule("lessthan")}).to_string();
     std::io::Write::write_all(&mut child.stdin.take().context("stdin")?, lines.as_bytes())?;
     let output = child.wait_with_output()?;
     let answers: Vec<Value> = String::from_utf8(output.stdout)?
@@ -181,11 +185,13 @@ fn a_batch_of_rules_is_judged_without_a_server() -> anyhow::Result<()> {
         .collect::<Result<_, _>>()?;
     let verdicts: Vec<Option<&Value>> =
         answers.iter().map(|answer| answer.pointer("/criteria/0/verdict")).collect();
-    assert_eq!(verdicts, [Some(&json!(true)), Some(&json!(false)), Some(&json!("error")), None]);
+    let read = [Some(&json!(true)), Some(&json!(false)), Some(&json!("error"))];
+    assert_eq!(verdicts, [read.as_slice(), &[None, None]].concat());
     let matches: Vec<Option<&Value>> = answers.iter().map(|a| a.get("matches")).collect();
-    assert_eq!(
-        matches,
-        [Some(&json!(true)), Some(&json!(false)), Some(&json!(false)), Some(&json!(false))]
-    );
+    assert_eq!(matches, [Some(&json!(true)), Some(&json!(false)), Some(&json!(false)), None, None]);
+    assert_eq!(answers.get(3).and_then(|a| a.get("line")), Some(&json!(4)));
+    let error = answers.get(4).and_then(|a| a.get("error")).and_then(Value::as_str);
+    ensure!(error.is_some_and(|error| error.starts_with("the line has no event")), "{error:?}");
+    assert_eq!(output.status.code(), Some(1), "a line that could not be read");
     Ok(())
 }

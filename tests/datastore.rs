@@ -204,6 +204,30 @@ action:
     line: 'login -p {{ st2kv.system.password | decrypt_kv }}'
 ";
 
+/// A secret that is opened by a filter with another spelling, and changed.
+const ODD: &str = "
+name: odd
+enabled: true
+trigger: {type: vault.enter}
+criteria:
+  trigger.word:
+    type: neq
+    pattern: \"{{ [st2kv.system.password] | map('decrypt' ~ '_kv') | first | upper }}\"
+action:
+  ref: vault.quiet
+  parameters:
+    a: \"{{ [st2kv.system.password] | map('decrypt' ~ '_kv') | first | upper }}\"
+    b: '{{ a }}'
+";
+
+const QUIET: &str = "
+name: quiet
+runner_type: noop
+parameters:
+  a: {type: string}
+  b: {type: string}
+";
+
 /// A rule whose failure would tell the secret.
 const BROKEN: &str = "
 name: broken
@@ -241,6 +265,8 @@ fn a_secret_reaches_the_action_and_is_nowhere_in_clear(on: On) -> anyhow::Result
     app.write("vault/actions/login.sh", &script)?;
     app.write("vault/rules/enter.yaml", ENTER)?;
     app.write("vault/rules/broken.yaml", BROKEN)?;
+    app.write("vault/actions/quiet.yaml", QUIET)?;
+    app.write("vault/rules/odd.yaml", ODD)?;
     let mut up = app.up()?;
     kv(&app, &["set", "word", "sesame-sesame", "--encrypt"])?;
     let mut set = app.command();
@@ -261,7 +287,10 @@ fn a_secret_reaches_the_action_and_is_nowhere_in_clear(on: On) -> anyhow::Result
         let failed = app.json(&["rule", "enforcements", "vault.broken"])?;
         Ok((text(&failed, "/0/status") == "failed").then_some(failed))
     })?;
-    ensure!(text(&failed, "/0/failure_reason").contains("********"), "{failed}");
+    ensure!(text(&failed, "/0/failure_reason").contains("which is secret"), "{failed}");
+    let odd = app.execution("vault.quiet", "succeeded")?;
+    assert_eq!(odd.get("parameters"), Some(&json!({"a": "********", "b": "********"})));
+    let changed = SECRET.to_uppercase();
     // By hand, and again: what was made with a secret stays one.
     let by_hand = "cmd=test -n '{{ st2kv.system.password | decrypt_kv }}'";
     ensure!(app.run(&["run", "core.local", by_hand])?.status.success(), "run by hand");
@@ -279,6 +308,7 @@ fn a_secret_reaches_the_action_and_is_nowhere_in_clear(on: On) -> anyhow::Result
         &["log", "explain", id],
         &["rule", "test", "vault.enter", "--event", &event],
         &["rule", "test", "vault.broken", "--event", &event],
+        &["rule", "test", "vault.odd", "--event", &event],
         &["rule", "enforcements"],
         &["execution", "get", id],
         &["kv", "list"],
@@ -290,6 +320,7 @@ fn a_secret_reaches_the_action_and_is_nowhere_in_clear(on: On) -> anyhow::Result
         for said in [&told.stdout, &told.stderr] {
             let said = String::from_utf8_lossy(said);
             ensure!(!said.contains(SECRET), "{asked:?}: {said}");
+            ensure!(!said.contains(&changed), "{asked:?}: {said}");
         }
     }
     let verdict = app.json(&["rule", "test", "vault.enter", "--event", &event])?;
@@ -297,6 +328,7 @@ fn a_secret_reaches_the_action_and_is_nowhere_in_clear(on: On) -> anyhow::Result
     assert_eq!(text(&verdict, "/criteria/0/pattern"), "********");
     assert_eq!(up.stop()?, Some(0));
     ensure!(!is_within(&app.data(), SECRET)?, "the data folder holds it in clear");
+    ensure!(!is_within(&app.data(), &changed)?, "the data folder holds it, changed");
     ensure!(!up.said().contains(SECRET), "the server says it");
     Ok(())
 }

@@ -128,8 +128,17 @@ fn what_is_remembered_survives_a_crash(on: On) -> anyhow::Result<()> {
         let mut up = app.up()?;
         app.event("m.event", &json!({ "n": n, "host": "a" }).to_string())?;
         if n == 2 {
-            // This one ends before anything is kept; the other ends when something may be.
-            std::thread::sleep(Duration::from_secs(4));
+            // The others end before anything is kept of their event, and it is read again. What is
+            // before a change of definitions is not: it must have been kept.
+            let edit = rule(&format!("other{n}"), "m.other", "");
+            app.write(&format!("shop/rules/other{n}.yaml"), &edit)?;
+            eventually("what is remembered to be kept", WAIT, || {
+                let kept = app.json(&["log", "show", "STATE", "--subject", "state.fold.rules"])?;
+                let newest = kept.as_array().and_then(|kept| kept.last()).context("something")?;
+                let place = newest.pointer("/body/place").and_then(Value::as_u64);
+                ensure!(place > Some(4), "{newest}");
+                Ok(Some(()))
+            })?;
         }
         up.kill()?;
     }

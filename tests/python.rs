@@ -85,7 +85,7 @@ class Ways(Action):
 
     def do_exit(self, what):
         print("leaving")
-        sys.exit(what)
+        sys.exit(int(what) if what.isdigit() else what)
 
     def do_raise(self, what):
         raise RuntimeError("broken: %s" % what)
@@ -107,7 +107,8 @@ class Ways(Action):
         subprocess.call(["sh", "-c", "trap '' TERM; sleep %s; sleep %s" % (what, what)])
 
     def do_modules(self, what):
-        child = subprocess.check_output([sys.executable, "-c", "import prices, st2common; print(1)"])
+        command = [sys.executable, "-c", "import prices, st2common; print(1)"]
+        child = subprocess.check_output(command)
         return {"child": child.decode().strip(), "json": json.loads("1"), "argv": len(sys.argv)}
 
     def do_threads(self, what):

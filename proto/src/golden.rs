@@ -14,10 +14,11 @@ use serde_json::{Map, json};
 use crate::execution::Step;
 use crate::kv::KeyState;
 use crate::record::{
-    CancelHint, DeadLetter, DefinitionsState, Enforcement, FoldState, Gate, GateState, Holder,
-    InForce, LeaseState, PackTransition, RunnerState, ScheduleState, Waiter,
+    CancelHint, DeadLetter, DefinitionsState, Enforcement, FoldSlot, FoldState, Gate, GateState,
+    Holder, InForce, LeaseState, PackTransition, RunnerState, ScheduleState, SensorState,
+    SensorStatus, Waiter,
 };
-use crate::request::TriggerInstance;
+use crate::request::{POOL_ANY, TriggerInstance};
 use crate::{ActionRequest, Execution, Headers, Status, Timestamp, codec};
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
@@ -56,6 +57,7 @@ fn request() -> ActionRequest {
         secret: vec!["password".into()],
         rule: Some("shop.order_late".into()),
         trigger_instance: Some(instance()),
+        pool: POOL_ANY.into(),
         requested_at: moment(),
         user: "hearken".into(),
         rerun_of: None,
@@ -82,6 +84,7 @@ fn retry() -> ActionRequest {
 fn requests_and_executions_decode_for_ever() {
     check("action_request.v1", &request());
     check("action_request.v2", &retry());
+    check("action_request.v3", &ActionRequest { pool: "gpu".into(), ..request() });
     let execution = Execution {
         request: request(),
         status: Status::Succeeded,
@@ -100,6 +103,37 @@ fn requests_and_executions_decode_for_ever() {
     let result = json!({"$blob": "e".repeat(64), "bytes": 70_000, "return_code": 0});
     let gates = vec!["shop.two#00/all".to_owned()];
     check("execution.v2", &Execution { request: retry(), result, gates, ..execution });
+}
+
+#[test]
+fn sensors_decode_for_ever() {
+    let sensor = SensorState {
+        sensor: "shop.Orders".into(),
+        digest: "b".repeat(64),
+        status: SensorStatus::Running,
+        host: "host".into(),
+        pid: Some(17),
+        since: Some(moment()),
+        restarts: 2,
+        error: Some("KeyError: 'url'".into()),
+        trigger_types: vec![r#"{"name":"order","pack":"shop"}"#.into()],
+    };
+    check("sensor_state.v1", &sensor);
+}
+
+#[test]
+fn what_folds_keep_decodes_for_ever() {
+    let fold = FoldState {
+        incarnation: "17".into(),
+        place: 12,
+        slot: "a".into(),
+        chunks: 2,
+        digest: "e".repeat(64),
+        before: None,
+    };
+    check("fold_state.v1", &fold);
+    let before = FoldSlot { place: 9, slot: "b".into(), chunks: 1, digest: "f".repeat(64) };
+    check("fold_state.v2", &FoldState { before: Some(before), ..fold });
 }
 
 #[test]
@@ -128,14 +162,6 @@ fn records_decode_for_ever() {
     check("enforcement.v1", &enforcement);
     let held = Enforcement { held_by: Some("throttle".into()), ..enforcement };
     check("enforcement.v2", &held);
-    let fold = FoldState {
-        incarnation: "17".into(),
-        place: 12,
-        slot: "a".into(),
-        chunks: 2,
-        digest: "e".repeat(64),
-    };
-    check("fold_state.v1", &fold);
     let runner = RunnerState {
         incarnation: "host-0011".into(),
         installation: "0123".into(),

@@ -70,6 +70,22 @@ pub fn may_publish(
     }
 }
 
+/// Beginnings of the ids that Hearken gives to its own events. Ids are one space per stream: who
+/// could use one of these in advance would make a tick or a delivery look like a repetition.
+pub const RESERVED_IDS: [&str; 7] =
+    ["tick-", "time-", "webhook-", "actiontrigger-", "re-emit-", "sensor-", "inquiry-"];
+
+/// Whether `identity` may give its message this id.
+#[must_use]
+pub fn may_name(identity: Identity, id: &str) -> bool {
+    match identity {
+        Identity::Anonymous | Identity::Remote => {
+            !RESERVED_IDS.iter().any(|reserved| id.starts_with(reserved))
+        }
+        Identity::Token | Identity::Service => true,
+    }
+}
+
 /// Whether `identity` may subscribe to `filter`.
 #[must_use]
 pub fn may_subscribe(identity: Identity, filter: &str) -> bool {

@@ -55,6 +55,12 @@ pub struct ExecutionFilter {
     pub trigger_instance: Option<String>,
     /// Skip so many of the newest.
     pub offset: usize,
+    /// Only asked for by this user.
+    pub user: Option<String>,
+    /// Started, or else asked for, at or after this time.
+    pub since: Option<Timestamp>,
+    /// Started, or else asked for, before this time.
+    pub until: Option<Timestamp>,
 }
 
 /// Which enforcements.
@@ -81,7 +87,8 @@ pub struct Enforced {
     pub rule: String,
     /// Id of the event.
     pub trigger_instance: String,
-    /// The execution that was asked for; none when it came to none.
+    /// The execution that was asked for, or the failed one that was left in its place; none when it
+    /// came to none.
     pub execution: Option<String>,
     /// Why there is no execution.
     pub reason: Option<String>,
@@ -141,6 +148,13 @@ pub struct Shown {
 }
 
 impl Shown {
+    /// The value of a header, whatever the case of its name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// An entry of `stream`, for people.
     #[must_use]
     pub fn new(stream: &str, entry: &Entry) -> Self {

@@ -84,8 +84,25 @@ pub struct FoldState {
     /// Chunks in the slot.
     #[serde(default)]
     pub chunks: u32,
-    /// Digest of the memory: two replicas that differ at one place show by it.
+    /// Digest of the memory: two replicas that differ at one place show by it, and a slot that
+    /// somebody else wrote over.
     #[serde(default)]
+    pub digest: String,
+    /// What was kept before this, in the other slot.
+    #[serde(default)]
+    pub before: Option<FoldSlot>,
+}
+
+/// An earlier memory of a fold, to go on from when the last cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoldSlot {
+    /// The last entry of the stream that it knows of.
+    pub place: u64,
+    /// Its slot; empty when nothing was remembered.
+    pub slot: String,
+    /// Chunks in the slot.
+    pub chunks: u32,
+    /// Digest of the memory.
     pub digest: String,
 }
 
@@ -105,6 +122,63 @@ pub struct RunnerState {
     /// Whether it has ended in good order.
     #[serde(default)]
     pub ended: bool,
+}
+
+/// How a sensor does: written by the host that runs it, whenever that changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SensorState {
+    /// The sensor.
+    pub sensor: String,
+    /// Digest of the content of its pack that runs.
+    pub digest: String,
+    /// What it does.
+    pub status: SensorStatus,
+    /// Where it runs.
+    #[serde(default)]
+    pub host: String,
+    /// Process id there; none while it does not run.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// When `status` became what it is, by the clock of its host.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// How often it was started again after an end that nobody wanted, with this content.
+    #[serde(default)]
+    pub restarts: u64,
+    /// The last thing that went wrong.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// Trigger types that it registered when it ran, as JSON texts.
+    #[serde(default)]
+    pub trigger_types: Vec<String>,
+}
+
+/// What a sensor does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SensorStatus {
+    /// It is being started, for the first time or again.
+    #[default]
+    Starting,
+    /// Its process runs.
+    Running,
+    /// It has ended and is started again after a pause.
+    Waiting,
+    /// It was stopped on purpose.
+    Stopped,
+}
+
+impl SensorStatus {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// One timer's last tick.

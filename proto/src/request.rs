@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::Timestamp;
 
+/// The pool of actions that any runner may run.
+pub const POOL_ANY: &str = "any";
+
 /// Asks for one run of an action.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ActionRequest {
@@ -26,6 +29,9 @@ pub struct ActionRequest {
     /// The fact the rule matched.
     #[serde(default)]
     pub trigger_instance: Option<TriggerInstance>,
+    /// Runners that may take it; a request that waited is asked for again there.
+    #[serde(default = "pool_any")]
+    pub pool: String,
     /// Log time of the cause.
     pub requested_at: Timestamp,
     /// Who asked: a user name, or `hearken` for rules.
@@ -40,6 +46,10 @@ pub struct ActionRequest {
     /// The execution is not to start before this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+}
+
+fn pool_any() -> String {
+    POOL_ANY.to_owned()
 }
 
 /// The event that a rule matched, by name and place.

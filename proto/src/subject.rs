@@ -85,6 +85,8 @@ pub enum Kind {
     Schedule,
     /// One process that runs actions.
     Runner,
+    /// One sensor of a pack: how it does, and where it runs.
+    Sensor,
     /// One pack.
     Pack,
     /// The set of definitions in force.
@@ -101,12 +103,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Execution,
         Self::Enforcement,
         Self::Rule,
         Self::Schedule,
         Self::Runner,
+        Self::Sensor,
         Self::Pack,
         Self::Definitions,
         Self::Lease,
@@ -124,6 +127,7 @@ impl Kind {
             Self::Rule => "rule",
             Self::Schedule => "schedule",
             Self::Runner => "runner",
+            Self::Sensor => "sensor",
             Self::Pack => "pack",
             Self::Definitions => "definitions",
             Self::Lease => "lease",

@@ -51,6 +51,9 @@ pub(crate) enum Verb {
     /// List, show, watch, cancel or repeat executions
     #[command(subcommand, visible_alias = "executions")]
     Execution(Execution),
+    /// List, show or answer questions that actions put to people
+    #[command(subcommand, visible_alias = "inquiries")]
+    Inquiry(crate::commands::inquiry::Inquiry),
     /// List or show actions
     #[command(subcommand)]
     Action(Listing),
@@ -63,7 +66,7 @@ pub(crate) enum Verb {
     /// List or show sensors
     #[command(subcommand)]
     Sensor(Listing),
-    /// List, show or check packs
+    /// Install, load, remove, list, check, try or begin packs
     #[command(subcommand)]
     Pack(Pack),
     /// Read and write keys of the datastore
@@ -329,7 +332,18 @@ pub(crate) enum Rule {
         /// Its reference, pack.name
         reference: String,
     },
-    /// Would it match, and why not: needs a server only for --event and --last
+    /// Would it match, and why not
+    ///
+    /// A rule in force and past events need a server. A rule file with an event file is judged by
+    /// the server when one runs, which knows the keys of the datastore and the action, and without
+    /// it else.
+    ///
+    /// With --batch each line of standard input has its answer, in order and without a server; a
+    /// line that cannot be read is answered by {"line": N, "error": …}. Exit code: 0 when all lines
+    /// could be read, 1 otherwise.
+    ///
+    /// Example: hearken rule test rules/large.yaml event.json
+    #[command(verbatim_doc_comment)]
     Test {
         /// A rule file, or the reference of a rule in force
         #[arg(required_unless_present = "batch")]
@@ -339,8 +353,8 @@ pub(crate) enum Rule {
         /// A past event
         #[arg(long, value_name = "ID", conflicts_with_all = ["file", "last"])]
         event: Option<String>,
-        /// The last events of its trigger
-        #[arg(long, value_name = "N", conflicts_with = "file")]
+        /// The last events of its trigger, one at least
+        #[arg(long, value_name = "N", conflicts_with = "file", value_parser = at_least_one)]
         last: Option<usize>,
         /// Read lines {"rule": {…}, "event": {…}} and answer a line each
         #[arg(long, conflicts_with_all = ["rule", "file", "event", "last"])]
@@ -384,6 +398,83 @@ pub(crate) enum Pack {
         /// Its folder
         folder: PathBuf,
     },
+    /// Fetch packs and put them in force; rules only with --register rules
+    Install {
+        #[command(flatten)]
+        fetch: Fetch,
+        /// What is to be in force: rules or all for its rules as well
+        #[arg(long, value_name = "KINDS", default_value = "actions")]
+        register: String,
+        #[command(flatten)]
+        python: Python,
+    },
+    /// Fetch packs and leave them out of force
+    Download {
+        #[command(flatten)]
+        fetch: Fetch,
+    },
+    /// Put installed packs in force; rules only with --register rules
+    Load {
+        /// Their names
+        #[arg(value_name = "PACK", required = true)]
+        names: Vec<String>,
+        /// What is to be in force: rules or all for its rules as well
+        #[arg(long, value_name = "KINDS", default_value = "actions")]
+        register: String,
+        #[command(flatten)]
+        python: Python,
+    },
+    /// Take installed packs out of force and leave them where they are
+    Unload {
+        /// Their names
+        #[arg(value_name = "PACK", required = true)]
+        names: Vec<String>,
+    },
+    /// Take installed packs away, with their virtual environments
+    #[command(visible_alias = "uninstall")]
+    Remove {
+        /// Their names
+        #[arg(value_name = "PACK", required = true)]
+        names: Vec<String>,
+    },
+    /// Build the Python that all packs stand on, and that of the packs named
+    Setup {
+        /// Names of installed packs, or folders of packs
+        #[arg(value_name = "PACK")]
+        packs: Vec<String>,
+        #[command(flatten)]
+        python: Python,
+    },
+    /// Begin a pack: a folder with an action, a rule and a case, ready to run
+    New {
+        /// Its folder; the last part is its name
+        folder: PathBuf,
+    },
+    /// Run the cases of a pack, event in and requests out; needs no server
+    Test {
+        /// Its folder
+        folder: PathBuf,
+    },
+}
+
+/// What is to be fetched.
+#[derive(Debug, Arguments)]
+pub(crate) struct Fetch {
+    /// A folder, a tar.gz file, a git URL, owner/repo, or a name of the index; each with
+    /// =VERSION, a branch, tag or commit, if need be
+    #[arg(value_name = "SPEC", required = true)]
+    pub specs: Vec<String>,
+    /// Only this pack of a repository of many; may be given several times
+    #[arg(long = "pack", value_name = "NAME")]
+    pub packs: Vec<String>,
+}
+
+/// Which Python.
+#[derive(Debug, Arguments)]
+pub(crate) struct Python {
+    /// The Python that virtual environments are built with [default: the first new enough on PATH]
+    #[arg(long, value_name = "PROGRAM")]
+    pub python: Option<PathBuf>,
 }
 
 /// `hearken kv`
@@ -415,7 +506,8 @@ pub(crate) enum Kv {
         /// Take it away after so many seconds
         #[arg(long, value_name = "SECONDS")]
         ttl: Option<u64>,
-        /// Only if it is at this revision; 0: only if it is not there
+        /// Only if it is at this revision, as kv list or -o json kv get tells it; 0: only if it is
+        /// not there
         #[arg(long, value_name = "N")]
         revision: Option<u64>,
         #[command(flatten)]
@@ -542,4 +634,13 @@ pub(crate) enum Config {
     Check,
     /// The default configuration, with comments
     Default,
+}
+
+/// A number of things to look at.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("nothing to look at: give 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("this is no whole number".to_owned()),
+    }
 }

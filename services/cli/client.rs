@@ -1,6 +1,7 @@
 //! Talking to a running server.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,7 +9,7 @@ use ureq::Agent;
 use ureq::Body;
 use ureq::http::{Response, StatusCode};
 
-use crate::data;
+use crate::data::{self, Chosen};
 use crate::error::Failure;
 
 /// Where a server answers when nothing else is said.
@@ -22,21 +23,25 @@ const BYTES_MAX: u64 = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Client {
     agent: Agent,
-    url: String,
+    /// Where it answers; None when the data folder was named and no server runs on it.
+    url: Option<String>,
+    folder: PathBuf,
     token: Option<String>,
 }
 
 impl Client {
-    /// The server of `HEARKEN_URL`, of the data folder, or of this user, in this order.
-    pub(crate) fn new(folder: &std::path::Path) -> Self {
+    /// The server of `HEARKEN_URL`, of the data folder, or, when nobody named that folder, of this
+    /// user, in this order.
+    pub(crate) fn new(folder: &Path, chosen: Chosen) -> Self {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let known = data::server(folder);
+        let known = data::server(folder, chosen);
+        let otherwise = (chosen == Chosen::ByDefault).then(|| URL_DEFAULT.to_owned());
         let url = variable("HEARKEN_URL")
             .or_else(|| known.as_ref().map(|server| server.url.clone()))
-            .unwrap_or_else(|| URL_DEFAULT.to_owned());
+            .or(otherwise);
         let token = variable("HEARKEN_TOKEN")
             .or_else(|| {
-                let server = known.as_ref().filter(|server| server.url == url)?;
+                let server = known.as_ref().filter(|server| Some(&server.url) == url.as_ref())?;
                 data::token_of(&server.data)
             })
             .or_else(|| data::token_of(folder));
@@ -44,30 +49,36 @@ impl Client {
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_WAIT))
             .build();
-        Self { agent: config.into(), url: url.trim_end_matches('/').to_owned(), token }
+        let url = url.map(|url| url.trim_end_matches('/').to_owned());
+        Self { agent: config.into(), url, folder: folder.to_owned(), token }
+    }
+
+    /// Where the server answers, if one is known.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
     }
 
     /// What the server has at `path`.
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
-        let request = self.agent.get(self.address(path));
+        let request = self.agent.get(self.address(path)?);
         json(self.answered(self.with_token(request).call())?)
     }
 
     /// What the server answers to `body` at `path`.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = self.agent.post(self.address(path));
+        let request = self.agent.post(self.address(path)?);
         json(self.answered(self.with_token(request).send_json(body))?)
     }
 
     /// Puts `body` at `path`.
     pub(crate) fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = self.agent.put(self.address(path));
+        let request = self.agent.put(self.address(path)?);
         json(self.answered(self.with_token(request).send_json(body))?)
     }
 
     /// Takes away what is at `path`.
     pub(crate) fn delete(&self, path: &str) -> Result<Value, Failure> {
-        let request = self.agent.delete(self.address(path));
+        let request = self.agent.delete(self.address(path)?);
         let response = self.answered(self.with_token(request).call())?;
         if response.status() == StatusCode::NO_CONTENT { Ok(Value::Null) } else { json(response) }
     }
@@ -80,8 +91,8 @@ impl Client {
         mut each: impl FnMut(Value) -> bool,
     ) -> Result<(), Failure> {
         let response = match body {
-            Some(body) => self.with_token(self.agent.post(self.address(path))).send_json(body),
-            None => self.with_token(self.agent.get(self.address(path))).call(),
+            Some(body) => self.with_token(self.agent.post(self.address(path)?)).send_json(body),
+            None => self.with_token(self.agent.get(self.address(path)?)).call(),
         };
         let response = self.answered(response)?;
         let reader = BufReader::new(response.into_body().into_reader());
@@ -96,8 +107,18 @@ impl Client {
         Ok(())
     }
 
-    fn address(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
+    fn address(&self, path: &str) -> Result<String, Failure> {
+        let Some(url) = &self.url else {
+            let folder = self.folder.display();
+            return Err(Failure::unreachable(format!(
+                "no server runs on the data folder {folder}"
+            ))
+            .hint(format!(
+                "start one with \"hearken --data {folder} up\", or set HEARKEN_URL; without \
+                     --data and HEARKEN_DATA any running server of yours is found"
+            )));
+        };
+        Ok(format!("{url}{path}"))
     }
 
     fn with_token<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
@@ -119,7 +140,8 @@ impl Client {
     }
 
     fn lost(&self, why: &str) -> Failure {
-        Failure::unreachable(format!("cannot reach a server at {}: {why}", self.url))
+        let url = self.url.as_deref().unwrap_or_default();
+        Failure::unreachable(format!("cannot reach a server at {url}: {why}"))
             .hint("start one with \"hearken up\", or set HEARKEN_URL")
     }
 }

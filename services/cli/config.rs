@@ -3,6 +3,7 @@
 //! The default is `default.toml`, which is also the documentation: a key that is not in it does
 //! not exist. Everything is parsed before anything is started.
 
+pub(crate) mod ssh;
 pub(crate) mod webhook;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,13 @@ use crate::error::Failure;
 /// The default configuration, with comments.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
 /// Keys that have no default: their absence means something.
-const OPTIONAL: [(&str, &str); 3] =
-    [("bus", "gateway"), ("http", "listen"), ("secrets", "key_file")];
+const OPTIONAL: [(&str, &str); 5] = [
+    ("bus", "gateway"),
+    ("http", "listen"),
+    ("secrets", "key_file"),
+    ("ssh", "private_key"),
+    ("ssh", "username"),
+];
 /// The list of hooks, which is no section with keys.
 const WEBHOOK: &str = "webhook";
 /// Variables with a shorter name than `HEARKEN_<SECTION>_<KEY>`.
@@ -37,6 +43,7 @@ pub(crate) struct Settings {
     pub log: LogSettings,
     pub packs: PackSettings,
     pub actions: ActionSettings,
+    pub ssh: ssh::SshSettings,
     #[serde(default)]
     pub webhook: Vec<webhook::WebhookSettings>,
     pub secrets: SecretSettings,
@@ -82,6 +89,7 @@ pub(crate) struct LogSettings {
 pub(crate) struct PackSettings {
     pub folders: Vec<PathBuf>,
     pub bundled: bool,
+    pub index: String,
 }
 
 /// `[actions]`

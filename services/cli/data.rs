@@ -4,8 +4,10 @@
 //! Hearken > `~/.local/state/hearken` (root: `/var/lib/hearken`; `XDG_STATE_HOME` moves both). The
 //! folder is the owner's alone.
 //!
-//! A running server writes `server.json` into its data folder and a copy into the user's state
-//! folder, so that the command line finds it from any folder.
+//! A running server writes `server.json` into its data folder, and a copy under its process id into
+//! `servers/` of the user's state folder, so that the command line finds it from any folder. Each
+//! server makes and takes away its own files alone; those of a process that is gone are skipped. A
+//! folder that the user named stands for itself: no other server is taken for its own.
 
 use std::fs;
 use std::io::Write as _;
@@ -31,16 +33,29 @@ pub(crate) struct Server {
     pub pid: u32,
 }
 
+/// Announcements of servers that are looked at; a user has a few.
+const ANNOUNCED_MAX: usize = 1000;
+
+/// Who chose the data folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chosen {
+    /// The user named it, and means no other.
+    ByName,
+    /// Nobody: any server of the user will do.
+    ByDefault,
+}
+
 /// Where the data folder is.
-pub(crate) fn folder(given: Option<&Path>) -> PathBuf {
+pub(crate) fn folder(given: Option<&Path>) -> (PathBuf, Chosen) {
     if let Some(given) = given {
-        return given.to_owned();
+        return (given.to_owned(), Chosen::ByName);
     }
     if let Some(given) = std::env::var_os("HEARKEN_DATA").filter(|value| !value.is_empty()) {
-        return given.into();
+        return (given.into(), Chosen::ByName);
     }
     let here = PathBuf::from(".hearken");
-    if here.is_dir() || is_checkout() { here } else { home() }
+    let folder = if here.is_dir() || is_checkout() { here } else { home() };
+    (folder, Chosen::ByDefault)
 }
 
 /// The folder of this user's state.
@@ -132,28 +147,60 @@ pub(crate) fn announce(server: &Server) -> Result<(), Failure> {
     write_private(&file, &text)
         .map_err(|error| Failure::usage(format!("cannot write {}: {error}", file.display())))?;
     // For the command line in other folders; without it they need HEARKEN_URL.
-    let home = home();
-    if home != server.data
-        && fs::DirBuilder::new().recursive(true).mode(0o700).create(&home).is_ok()
-    {
-        write_private(&home.join("server.json"), &text).unwrap_or(());
+    let servers = home().join("servers");
+    if fs::DirBuilder::new().recursive(true).mode(0o700).create(&servers).is_ok() {
+        for (file, _gone) in announced(&servers).into_iter().filter(|(_, other)| !other.runs()) {
+            fs::remove_file(file).unwrap_or(());
+        }
+        write_private(&servers.join(server.file_name()), &text).unwrap_or(());
     }
     Ok(())
 }
 
 /// Takes the announcement back, unless another server has made its own since.
 pub(crate) fn withdraw(server: &Server) {
-    for folder in [server.data.clone(), home()] {
-        let file = folder.join("server.json");
+    let files = [server.data.join("server.json"), home().join("servers").join(server.file_name())];
+    for file in files {
         if found(&file).as_ref() == Some(server) {
             fs::remove_file(&file).unwrap_or(());
         }
     }
 }
 
-/// The server that a client should talk to: that of its data folder, else that of the user.
-pub(crate) fn server(folder: &Path) -> Option<Server> {
-    found(&folder.join("server.json")).or_else(|| found(&home().join("server.json")))
+/// The running server that a client should talk to: that of its data folder, else, unless the user
+/// named the folder, the one of the user that started last.
+pub(crate) fn server(folder: &Path, chosen: Chosen) -> Option<Server> {
+    let own = found(&folder.join("server.json")).filter(Server::runs);
+    match chosen {
+        Chosen::ByName => own,
+        Chosen::ByDefault => own.or_else(|| newest(&home().join("servers"))),
+    }
+}
+
+fn newest(servers: &Path) -> Option<Server> {
+    let mut announced = announced(servers);
+    announced.retain(|(_, server)| server.runs());
+    let time = |file: &Path| fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
+    announced.into_iter().max_by_key(|(file, _)| time(file)).map(|(_, server)| server)
+}
+
+fn announced(servers: &Path) -> Vec<(PathBuf, Server)> {
+    let files = fs::read_dir(servers).into_iter().flatten().take(ANNOUNCED_MAX);
+    let files = files.filter_map(|entry| Some(entry.ok()?.path()));
+    files.filter_map(|file| found(&file).map(|server| (file, server))).collect()
+}
+
+impl Server {
+    /// Whether its process is there still.
+    fn runs(&self) -> bool {
+        let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
+        let gone = Err(rustix::io::Errno::SRCH);
+        pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != gone)
+    }
+
+    fn file_name(&self) -> String {
+        format!("{}.json", self.pid)
+    }
 }
 
 fn found(file: &Path) -> Option<Server> {

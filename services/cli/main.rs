@@ -47,6 +47,7 @@ fn run(args: Args, output: &Output) -> Result<u8, Failure> {
         Verb::Run(run) => commands::run::run(&context, run),
         Verb::Event(event) => commands::event::run(&context, event),
         Verb::Execution(execution) => commands::execution::run(&context, execution),
+        Verb::Inquiry(inquiry) => commands::inquiry::run(&context, inquiry),
         Verb::Action(listing) => commands::definition::actions(&context, listing),
         Verb::Rule(rule) => commands::rule::run(&context, rule),
         Verb::Trigger(listing) => commands::definition::triggers(&context, listing),

@@ -1,5 +1,5 @@
-//! Lists the bundled packs (`packs/` at the top of the repository) and the Python that packs stand on
-//! (`python/` beside this file) so that they are embedded.
+//! Lists the bundled packs (`packs/` at the top of the repository) and the Python that packs stand
+//! on (`python/` beside this file) so that they are embedded.
 //!
 //! A list of `include_bytes!` needs no crate, and cargo rebuilds it when a file there changes.
 

@@ -32,6 +32,44 @@ action:
   parameters: {user: 'rule', password: '{{ trigger.half }}-and-the-rest'}
 ";
 
+/// What is made of a secret, by defaults and by a rule, is nowhere written as the secret is.
+const DERIVED: &str = "
+name: derived
+runner_type: noop
+parameters:
+  password: {type: string, secret: true}
+  auth: {type: string, default: '{{ password | upper }}'}
+  url: {type: string, default: 'https://u:{{ auth | urlencode }}@h/'}
+  note: {type: string}
+";
+
+const DERIVE: &str = "
+name: derive
+enabled: true
+trigger: {type: vault.enter}
+action:
+  ref: vault.derived
+  parameters: {password: '{{ trigger.half }}-and-the-rest', note: '{{ [url] | tojson }}'}
+";
+
+const PASS: &str = "
+name: pass
+runner_type: noop
+parameters:
+  o: {type: object}
+  s: {type: string}
+  n: {type: string}
+";
+
+const PASSED: &str = "
+name: passed
+enabled: true
+trigger: {type: vault.passed}
+action:
+  ref: vault.pass
+  parameters: {o: '{{ trigger.o }}', s: '{{ trigger.s }}', n: '1'}
+";
+
 /// An action that cannot be rendered, with a secret in the rule.
 const BROKEN: &str = "
 name: broken
@@ -55,6 +93,10 @@ fn vault(on: On) -> anyhow::Result<App> {
     app.write("vault/actions/login.sh", &script)?;
     app.write("vault/rules/enter.yaml", RULE)?;
     app.write("vault/rules/broken.yaml", BROKEN)?;
+    app.write("vault/actions/derived.yaml", DERIVED)?;
+    app.write("vault/rules/derive.yaml", DERIVE)?;
+    app.write("vault/actions/pass.yaml", PASS)?;
+    app.write("vault/rules/passed.yaml", PASSED)?;
     Ok(app)
 }
 
@@ -116,9 +158,16 @@ fn a_secret_reaches_the_action_and_nobody_else(on: On) -> anyhow::Result<()> {
         let found = app.executions(&["--rule", "vault.enter", "--status", "succeeded"])?;
         Ok(found.into_iter().next())
     })?;
+    let derived = run(&app, &["vault.derived", &password])?;
+    let derived_by_rule = eventually("the derived one", WAIT, || {
+        let found = app.executions(&["--rule", "vault.derive", "--status", "succeeded"])?;
+        Ok(found.into_iter().next())
+    })?;
+    let expected = json!({"password": MASK, "auth": MASK, "url": MASK, "note": MASK});
+    assert_eq!(derived_by_rule.get("parameters"), Some(&expected));
     // What people are shown.
     let mut shown = String::new();
-    for execution in [&asked, &ruled] {
+    for execution in [&asked, &ruled, &derived, &derived_by_rule] {
         let id = text(execution, "/id");
         for verb in [["execution", "get", id], ["log", "explain", id]] {
             for form in [&["-o", "json"][..], &[]] {
@@ -140,11 +189,12 @@ fn a_secret_reaches_the_action_and_nobody_else(on: On) -> anyhow::Result<()> {
     let exported = exported(&app)?;
     ensure!(exported.contains(plain) && exported.contains("$sealed"), "the export is empty");
     up.stop()?;
-    for hidden in [secret, by_rule, "written-in-the-rule"] {
+    let (upper, upper_by_rule) = (secret.to_uppercase(), by_rule.to_uppercase());
+    for hidden in [secret, by_rule, "written-in-the-rule", &upper, &upper_by_rule] {
         ensure!(!shown.contains(hidden), "{hidden} is shown: {shown}");
         ensure!(!exported.contains(hidden), "{hidden} is in the export");
     }
-    for hidden in [secret, by_rule] {
+    for hidden in [secret, by_rule, &upper, &upper_by_rule] {
         ensure!(!is_within(&app.data(), hidden)?, "{hidden} is in the data folder");
         ensure!(!up.said().contains(hidden), "{hidden} is in the server's log");
     }
@@ -189,9 +239,31 @@ fn what_was_asked_with_a_secret_can_be_asked_again(on: On) -> anyhow::Result<()>
     Ok(())
 }
 
+fn what_was_rendered_once_is_data_when_it_is_asked_again(on: On) -> anyhow::Result<()> {
+    let app = vault(on)?;
+    let _up = app.up()?;
+    let done = app.run(&["kv", "set", "pw", "opened-by-nobody", "--encrypt"])?;
+    ensure!(done.status.success());
+    let evil = "{% endraw %}{{ 6 * 7 }} {{ st2kv.system.pw | decrypt_kv }}";
+    let o = json!({"x": evil, "l": [{evil: evil}]});
+    app.event("vault.passed", &json!({"o": o, "s": evil}).to_string())?;
+    let of_action = ["--action", "vault.pass", "--status", "succeeded"];
+    let first =
+        eventually("the first", WAIT, || Ok(app.executions(&of_action)?.into_iter().next()))?;
+    assert_eq!(first.get("parameters"), Some(&json!({"o": o, "s": evil, "n": "1"})));
+    let id = text(&first, "/id");
+    // What is given anew is a template, as it is for whoever asks for a run.
+    let again = app.json(&["execution", "rerun", id, "n={{ 1 + 1 }}"])?;
+    assert_eq!(again.get("parameters"), Some(&json!({"o": o, "s": evil, "n": "2"})));
+    let thrice = app.json(&["execution", "rerun", text(&again, "/id")])?;
+    assert_eq!(thrice.get("parameters"), again.get("parameters"));
+    Ok(())
+}
+
 on_both!(
     a_secret_reaches_the_action_and_nobody_else,
     what_was_asked_with_a_secret_can_be_asked_again,
+    what_was_rendered_once_is_data_when_it_is_asked_again,
 );
 
 #[test]

@@ -116,6 +116,7 @@ fn answer(mut stream: TcpStream, port: u16) {
         "/redirect" => to("302 Found", "/echo?from=redirect"),
         "/kept" => to("307 Temporary Redirect", "/echo"),
         "/away" => to("302 Found", &format!("http://localhost:{port}/echo")),
+        "/handed" => to("307 Temporary Redirect", &format!("http://localhost:{port}/echo")),
         "/loop" => to("302 Found", "/loop"),
         "/nowhere" => to("302 Found", "ftp://example/x"),
         "/large" => ("200 OK", "text/plain".to_owned(), "x".repeat(LARGE)),

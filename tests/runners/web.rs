@@ -195,6 +195,23 @@ fn redirects_are_followed_where_that_is_wanted_and_allowed() -> anyhow::Result<(
     let host = format!("localhost:{}", site.port());
     assert_eq!(text(&stranger, "/result/body/headers/host"), host);
     ensure!(stranger.pointer("/result/body/headers/authorization").is_none(), "{stranger}");
+    let own = "headers={\"X-Own\": \"mine\", \"Accept\": \"text/plain\"}";
+    let handed = url("/handed");
+    let stranger = run(&app, &["core.http", &handed, follow, "auth=X-Api-Key=hunter2", own])?;
+    let mut names: Vec<&str> = stranger
+        .pointer("/result/body/headers")
+        .and_then(|headers| headers.as_object())
+        .context("headers")?
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !["accept-encoding", "connection"].contains(name))
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["accept", "host", "user-agent"], "{stranger}");
+    let body = ["web.get", &handed, follow, "body=hunter2"];
+    let stopped = run(&app, &body)?;
+    assert_eq!(stopped.pointer("/result/status_code"), Some(&json!(307)), "{stopped}");
+    ensure!(text(&stopped, "/result/note").contains(&host), "{stopped}");
     for (arguments, expected) in [
         (vec!["web.get", &away, follow, "url_hosts_blacklist=localhost"], "is blacklisted"),
         (vec!["web.get", &away, follow, "url_hosts_whitelist=127.0.0.1"], "is not whitelisted"),

@@ -13,6 +13,7 @@ mod cancel;
 mod claim;
 mod gate;
 mod heartbeat;
+mod inquiry;
 mod look;
 mod outcome;
 mod output;
@@ -21,6 +22,7 @@ mod run;
 mod runner;
 mod sequel;
 mod service;
+mod ssh;
 mod transition;
 
 use std::path::PathBuf;
@@ -31,6 +33,8 @@ use hearken_kit::process::Runs;
 use hearken_kit::{Clock, Sealer, Shutdown};
 use hearken_packs::Follower;
 use hearken_packs::kv::Datastore;
+
+pub use ssh::{HostKeys, Ssh};
 
 /// What the action service is started with.
 #[derive(Debug)]
@@ -57,6 +61,8 @@ pub struct Config {
     pub api_url: String,
     /// Opens the secrets of requests.
     pub sealer: Sealer,
+    /// How remote actions reach their hosts.
+    pub ssh: Ssh,
     /// Where actions start when they do not say; scripts find it as their working folder.
     pub folder: PathBuf,
     /// Where the time comes from.

@@ -162,7 +162,16 @@ impl Runner {
             if age < SETTLING {
                 continue;
             }
-            let known = transition::last(&self.bus, key).await?.map(|(_, state)| state);
+            let known = transition::last(&self.bus, key).await?;
+            if let Some((sequence, asked)) =
+                known.as_ref().filter(|(_, state)| state.status == Status::Pending)
+                && asked.gates.contains(&place.to_string())
+            {
+                // Let in, and its time has come: whoever was to end it is gone.
+                Box::pin(self.time_out(asked.clone(), *sequence)).await?;
+                continue;
+            }
+            let known = known.map(|(_, state)| state);
             if is_free(place, known.as_ref(), age) {
                 found.leaving.push((place.lane.clone(), holder.clone()));
                 if let Some(ended) = known.filter(|state| state.status.is_final()) {

@@ -4,7 +4,7 @@ use hearken_kit::backoff::until_back;
 use hearken_kit::bus::Error as BusError;
 use hearken_kit::payload;
 use hearken_kit::work::Claim;
-use hearken_proto::{Execution, Status};
+use hearken_proto::{Execution, Status, id};
 use serde_json::Value;
 use tracing::{error, warn};
 
@@ -45,16 +45,50 @@ impl Runner {
             }
         };
         drop(whole);
+        let mut held = Vec::new();
+        let mut execution = execution;
+        if outcome.status == Status::Pending {
+            (execution, held) = self.asked(execution, &mut outcome).await;
+        }
         let Some(ended) = self.store(sequence, execution, outcome, cut).await else {
             return false;
         };
-        let Some(ended) = ended.filter(|state| state.status.is_final()) else { return true };
-        let follow_up = || self.follow_up(&ended);
-        let followed = until_back("what follows an outcome", follow_up).await;
+        let followed = match ended {
+            None => Ok(()),
+            Some(ended) => self.follow(&ended, &held).await,
+        };
         if let Err(error) = &followed {
             error!(execution = %key, %error, "what follows an outcome could not be done");
         }
         followed.is_ok()
+    }
+
+    /// A question that is put waits without its places; one that cannot wait has failed.
+    async fn asked(&self, execution: Execution, outcome: &mut Outcome) -> (Execution, Vec<String>) {
+        let waits = || Box::pin(self.to_be_asked(execution.clone(), &outcome.result));
+        match until_back("a question", waits).await {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                outcome.status = Status::Failed;
+                outcome.result = error_result(&format!("the question cannot be put: {error}"));
+                (execution, Vec::new())
+            }
+        }
+    }
+
+    /// What follows a state that was stored; `held` are places that it gave up.
+    async fn follow(&self, state: &Execution, held: &[String]) -> Result<(), BusError> {
+        let key = id::execution_key(&state.request.execution);
+        for gate in held {
+            until_back("a place that is given up", || self.leave(gate, key, None)).await?;
+        }
+        if state.status.is_final() {
+            return until_back("what follows an outcome", || self.follow_up(state)).await;
+        }
+        if state.status == Status::Pending {
+            return until_back("a question", || self.tell_question(state)).await;
+        }
+        Ok(())
     }
 
     async fn outlined(&self, result: &Value) -> Result<Value, BusError> {
@@ -120,7 +154,9 @@ impl Runner {
 /// The state that an execution enters whose run ended as `ended`.
 fn final_status(before: Status, ended: Status, cut: Cut) -> Status {
     match (before, ended, cut) {
-        (Status::Canceling, Status::Failed | Status::Timeout, _) => Status::Canceled,
+        (Status::Canceling, Status::Failed | Status::Timeout | Status::Pending, _) => {
+            Status::Canceled
+        }
         // A run that was cut short by nobody's wish: whether it did its work is not known.
         (Status::Running, Status::Canceled | Status::Failed, Cut::Fenced) => Status::Abandoned,
         (_, ended, _) => ended,
@@ -133,7 +169,9 @@ mod tests {
 
     #[test]
     fn who_asked_for_the_end_decides_what_it_is_called() {
-        use Status::{Abandoned, Canceled, Canceling, Failed, Running, Succeeded, Timeout};
+        use Status::{
+            Abandoned, Canceled, Canceling, Failed, Pending, Running, Succeeded, Timeout,
+        };
         for (before, ended, cut, expected) in [
             (Running, Succeeded, Cut::Asked, Succeeded),
             (Running, Canceled, Cut::Asked, Canceled),
@@ -144,6 +182,8 @@ mod tests {
             (Canceling, Timeout, Cut::Asked, Canceled),
             (Canceling, Canceled, Cut::Fenced, Canceled),
             (Canceling, Succeeded, Cut::Asked, Succeeded),
+            (Running, Pending, Cut::Fenced, Pending),
+            (Canceling, Pending, Cut::Asked, Canceled),
         ] {
             assert_eq!(final_status(before, ended, cut), expected, "{before} {ended} {cut:?}");
         }

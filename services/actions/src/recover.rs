@@ -19,14 +19,6 @@ use crate::transition;
 /// A step of recovery that takes longer is worth a word: the server's doors are still closed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often an action may start, when it may start more than once.
-pub(crate) struct Retry {
-    /// Starts allowed in all; 1 for actions that are not idempotent.
-    pub attempts_max: u32,
-    /// Pool to ask again.
-    pub pool: String,
-}
-
 impl Runner {
     /// Takes `execution` away from the runner `gone`, if that still holds it.
     pub(crate) async fn release(&self, execution: &str, gone: &str) -> Result<(), Error> {
@@ -34,6 +26,10 @@ impl Runner {
             // It was never claimed: its request is still with the bus.
             return Ok(());
         };
+        if state.status == Status::Pending {
+            // The runner may have ended before it told that it asked.
+            return self.tell_question(&state).await;
+        }
         if state.runner.as_deref() != Some(gone) {
             return Ok(());
         }
@@ -44,8 +40,8 @@ impl Runner {
             // Our own earlier attempt at this got no further than the transition.
             return Box::pin(self.ask_for_attempt(&state)).await;
         }
-        let retry = self.retry(&state).await;
-        let again = state.attempt < retry.attempts_max && state.status == Status::Running;
+        let attempts_max = self.attempts_max(&state).await;
+        let again = state.attempt < attempts_max && state.status == Status::Running;
         let status = if again { Status::Requested } else { Status::Abandoned };
         let mut next = state.entering(status, self.clock().now());
         if !again {

@@ -16,7 +16,6 @@ use crate::cancel::Running;
 use crate::claim::{Claimed, NotStarted};
 use crate::gate::Gates;
 use crate::outcome::Cut;
-use crate::recover::Retry;
 use crate::runner::{self, Outcome};
 use crate::{Config, output};
 
@@ -64,16 +63,13 @@ impl Runner {
         &self.config.clock
     }
 
-    /// How often the action of `state` may start.
-    pub(crate) async fn retry(&self, state: &Execution) -> Retry {
+    /// How often the action of `state` may start in all: once, unless it is idempotent.
+    pub(crate) async fn attempts_max(&self, state: &Execution) -> u32 {
         let request = &state.request;
         let found = self.config.definitions.runnable(&request.action, &request.digest).await;
         match found {
-            Ok(runnable) if runnable.action.idempotent => Retry {
-                attempts_max: runnable.action.attempts_max,
-                pool: runnable.action.pool.clone(),
-            },
-            Ok(_) | Err(_) => Retry { attempts_max: 1, pool: "any".to_owned() },
+            Ok(runnable) if runnable.action.idempotent => runnable.action.attempts_max,
+            Ok(_) | Err(_) => 1,
         }
     }
 

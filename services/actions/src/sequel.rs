@@ -12,9 +12,9 @@ use std::collections::VecDeque;
 
 use hearken_engine::policy::retry;
 use hearken_kit::bus::Error;
-use hearken_kit::{payload, request};
-use hearken_proto::{ActionRequest, Execution, Status, Subject, id};
-use serde_json::{Map, Value, json};
+use hearken_kit::{payload, request, seal};
+use hearken_proto::{Execution, Status, Subject, id};
+use serde_json::json;
 use tracing::{debug, info};
 
 use crate::gate::Keeper;
@@ -23,8 +23,6 @@ use crate::transition;
 
 /// The trigger by which rules hear of executions that have ended.
 const TRIGGER: &str = "core.st2.generic.actiontrigger";
-/// What is told in place of a secret.
-const MASK: &str = "********";
 
 impl Runner {
     /// Does what follows the end of an execution.
@@ -54,8 +52,7 @@ impl Runner {
         let Some(again) = retry(policies, ended) else { return Ok(()) };
         let before = &ended.request.execution;
         info!(execution = %before, next = %again.execution, "tried again by policy");
-        let pool = self.retry(ended).await.pool;
-        let mut message = request::message(&self.bus, &again, &pool)?;
+        let mut message = request::message(&self.bus, &again)?;
         message.cause = Some(id::request(before));
         self.bus.publish(message).await.map(|_ack| ())
     }
@@ -83,7 +80,7 @@ impl Runner {
             "action_name": request.action,
             "action_ref": request.action,
             "runner_ref": action.map(|action| action.runner.name()),
-            "parameters": masked(request),
+            "parameters": seal::shown(request),
             "result": ended.result,
         });
         let subject = self.bus.subject(&Subject::event(TRIGGER));
@@ -110,7 +107,11 @@ impl Runner {
         while let Some((key, sequence)) = all.pop_front() {
             // One that is not delayed yet sees by itself that it was let in, or its request comes
             // again.
-            let Some((_, state)) = transition::last(&self.bus, &key).await? else { continue };
+            let Some((place, state)) = transition::last(&self.bus, &key).await? else { continue };
+            if state.status == Status::Pending {
+                Box::pin(self.time_out(state, place)).await?;
+                continue;
+            }
             if state.status == Status::Delayed {
                 self.ask_again(&state, &["granted", entity, &sequence.to_string()]).await?;
                 debug!(execution = %state.request.execution, gate = entity, "let in");
@@ -135,20 +136,10 @@ impl Runner {
     /// Asks for an execution again; `why` tells this time from others.
     pub(crate) async fn ask_again(&self, state: &Execution, why: &[&str]) -> Result<(), Error> {
         let wanted = &state.request;
-        let pool = self.retry(state).await.pool;
-        let mut message = request::message(&self.bus, wanted, &pool)?;
+        let mut message = request::message(&self.bus, wanted)?;
         let key = id::execution_key(&wanted.execution);
         message.id = Some(id::derived(&[&["request", key], why].concat()));
         message.cause = Some(id::request(&wanted.execution));
         self.bus.publish(message).await.map(|_ack| ())
     }
-}
-
-/// The parameters as anybody may see them.
-fn masked(request: &ActionRequest) -> Map<String, Value> {
-    let mask = |(name, value): (&String, &Value)| {
-        let is_secret = request.secret.contains(name);
-        (name.clone(), if is_secret { Value::from(MASK) } else { value.clone() })
-    };
-    request.parameters.iter().map(mask).collect()
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::Context;
 use crate::args::Config;
-use crate::config;
+use crate::config::{self, Settings, webhook};
+use crate::data;
 use crate::error::{EXIT_OK, Failure};
 
 /// Shows, checks, or prints the default.
@@ -12,7 +13,12 @@ pub(crate) fn run(context: &Context, verb: Config) -> Result<u8, Failure> {
     match verb {
         Config::Default => context.output.raw(config::DEFAULT),
         Config::Check => {
-            context.loader()?.finish()?;
+            let settings = context.loader()?.finish()?.settings;
+            // Files that the configuration names are part of it.
+            webhook::hooks(&settings.webhook)?;
+            if let Some(file) = &settings.secrets.key_file {
+                data::sealer(&context.data, Some(file))?;
+            }
             context.output.note("the configuration can be used");
         }
         Config::Show => show(context)?,
@@ -28,10 +34,17 @@ fn show(context: &Context) -> Result<(), Failure> {
         .map(|(name, origin)| {
             let (section, key) = name.split_once('.').unwrap_or((name, ""));
             let value = loaded.table.get(section).and_then(|table| table.get(key));
-            let value = value.map(ToString::to_string).unwrap_or_default();
+            let value = value.map(ToString::to_string);
+            let value = value.or_else(|| hook(&loaded.settings, key)).unwrap_or_default();
             json!({ "key": name, "value": value, "origin": origin })
         })
         .collect();
     context.output.list(&rows, &[("KEY", "/key"), ("VALUE", "/value"), ("ORIGIN", "/origin")]);
     Ok(())
+}
+
+/// The hook at `url` without its secret.
+fn hook(settings: &Settings, url: &str) -> Option<String> {
+    let hook = settings.webhook.iter().find(|hook| hook.url.trim_matches('/') == url)?;
+    Some(hook.shown())
 }

@@ -1,5 +1,6 @@
 //! `hearken doctor`: what this installation is, what it finds, and what is wrong with it.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
@@ -7,8 +8,9 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::Context;
+use crate::client::Client;
+use crate::config;
 use crate::error::{EXIT_NO, EXIT_OK, Failure};
-use crate::{config, data};
 
 /// Below this the log refuses writes soon.
 const DISK_LOW_BYTES: u64 = 1 << 30;
@@ -127,11 +129,12 @@ fn programs() -> Vec<Finding> {
 }
 
 fn server(context: &Context) -> Vec<Finding> {
-    let status = match context.client().get("/hearken/v1/status") {
+    let client = context.client();
+    let status = match client.get("/hearken/v1/status") {
         Ok(status) => status,
         Err(failure) => return vec![finding("server", "note", failure.what)],
     };
-    let known = data::server(&context.data).map(|server| server.url).unwrap_or_default();
+    let known = client.url().unwrap_or_default().to_owned();
     let mut findings = vec![finding("server", "ok", known)];
     if let Some(Value::Object(about)) = status.get("about") {
         for (name, value) in about {
@@ -149,5 +152,32 @@ fn server(context: &Context) -> Vec<Finding> {
             ));
         }
     }
+    findings.extend(
+        unregistered(&client).unwrap_or_else(|failure| vec![finding("rule", "note", failure.what)]),
+    );
     findings
+}
+
+/// Rules whose trigger no pack and no sensor declares: only events that somebody publishes under
+/// that name fire them, which is as often meant as it is a slip of the pen.
+fn unregistered(client: &Client) -> Result<Vec<Finding>, Failure> {
+    let refs = |path: &str, at: &'static str| -> Result<Vec<(String, String)>, Failure> {
+        let found = client.get(path)?;
+        let rows = found.as_array().into_iter().flatten();
+        let text = |row: &Value, at: &str| {
+            row.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        Ok(rows.map(|row| (text(row, "/ref"), text(row, at))).collect())
+    };
+    let known: BTreeSet<String> =
+        refs("/v1/triggertypes", "/name")?.into_iter().map(|(reference, _)| reference).collect();
+    let rules = refs("/v1/rules", "/trigger/type")?;
+    let lost = rules.into_iter().filter(|(_, trigger)| {
+        !known.contains(trigger) && !hearken_engine::definition::trigger::is_built_in(trigger)
+    });
+    Ok(lost
+        .map(|(rule, trigger)| {
+            finding("rule", "note", format!("{rule}: nobody has registered trigger {trigger:?}"))
+        })
+        .collect())
 }

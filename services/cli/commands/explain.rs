@@ -9,6 +9,8 @@ use crate::output::{Output, Tone};
 
 /// The longest value drawn, in characters; `-o json` has all of it.
 const VALUE_MAX: usize = 100;
+/// The longest result drawn, and the longest error in one: these say why.
+const RESULT_MAX: usize = 400;
 
 /// Explains an event or an execution.
 pub(crate) fn run(context: &Context, id: &str) -> Result<u8, Failure> {
@@ -34,11 +36,17 @@ fn draw(output: &Output, chain: &Value) {
         output
             .line(&format!("  judged by the definitions at EVENTS {}", at(event, "/definitions")));
     } else {
-        output.line("asked for by a person");
+        let first = list(chain, "executions").first();
+        let repeated = first.and_then(origin);
+        output.line(repeated.as_deref().unwrap_or("asked for by a person"));
     }
-    let rules = list(chain, "rules");
-    if chain.get("event").is_some_and(Value::is_object) && rules.is_empty() {
+    let (rules, awaited) = (list(chain, "rules"), list(chain, "awaited"));
+    let is_event = chain.get("event").is_some_and(Value::is_object);
+    if is_event && rules.is_empty() && awaited.is_empty() {
         output.line("└ no rule has this trigger");
+    }
+    for rule in awaited {
+        draw_awaited(output, rule);
     }
     for rule in rules {
         draw_rule(output, chain, rule);
@@ -70,13 +78,16 @@ fn draw_rule(output: &Output, chain: &Value, rule: &Value) {
         draw_criterion(output, criterion);
     }
     draw_memory(output, rule);
-    if let Some(error) = rule.get("error").and_then(Value::as_str) {
+    // Where an execution was left, what is on record tells why.
+    let is_left =
+        |record: &Value| text(record, "/rule") == reference && record.get("execution").is_some();
+    let is_told = list(chain, "enforcements").iter().any(is_left);
+    if let Some(error) = rule.get("error").and_then(Value::as_str).filter(|_| !is_told) {
         output.line(&format!("    {}", output.toned(error, Tone::Bad)));
     }
     for enforcement in list(chain, "enforcements") {
         if text(enforcement, "/rule") == reference {
-            let reason = output.toned(text(enforcement, "/reason"), Tone::Bad);
-            output.line(&format!("    no request: {reason}"));
+            draw_enforcement(output, enforcement);
         }
     }
     for execution in list(chain, "executions") {
@@ -84,6 +95,71 @@ fn draw_rule(output: &Output, chain: &Value, rule: &Value) {
             draw_execution(output, execution, "    ");
         }
     }
+}
+
+/// Why a match became no request, or not yet.
+fn draw_enforcement(output: &Output, enforcement: &Value) {
+    let reason = text(enforcement, "/reason");
+    let left = text(enforcement, "/execution");
+    if !left.is_empty() {
+        let reason = output.toned(reason, Tone::Bad);
+        output.line(&format!("    could not be asked for, and left execution {left}: {reason}"));
+        return;
+    }
+    let Some(wait) = enforcement.get("wait") else {
+        output.line(&format!("    no request: {}", output.toned(reason, Tone::Bad)));
+        return;
+    };
+    let became = match text(wait, "/state") {
+        "waits" => "it still waits".to_owned(),
+        "answered" => format!("it was answered by event {}", text(wait, "/event")),
+        "fired" => "nothing came, and the request followed".to_owned(),
+        "forgotten" => "it was forgotten when the rule was changed".to_owned(),
+        "passed" => {
+            "the time has passed and no request followed: it was answered or forgotten".to_owned()
+        }
+        _ => "what came of that is told there".to_owned(),
+    };
+    output.line(&format!("    {reason}: {became}"));
+}
+
+/// A rule that waits for such an event.
+fn draw_awaited(output: &Output, rule: &Value) {
+    let (reference, after) = (text(rule, "/rule"), text(rule, "/after"));
+    let verdict = if rule.get("matches") == Some(&Value::Bool(true)) {
+        output.toned("this is it, where the keys are the same", Tone::Good)
+    } else {
+        output.toned("this is not it", Tone::Dim)
+    };
+    output.line(&format!("└ rule {reference} waits for this after {after}: {verdict}"));
+    for criterion in list(rule, "criteria") {
+        draw_criterion(output, criterion);
+    }
+}
+
+/// What an execution repeats, and why; none for one that repeats nothing.
+fn origin(execution: &Value) -> Option<String> {
+    let before = execution.pointer("/context/rerun_of").and_then(Value::as_str)?;
+    let policy = execution.pointer("/context/policies/retry/applied_policy");
+    let retried = text(execution, "/context/policies/retry/retried_liveaction_id");
+    Some(match policy.and_then(Value::as_str).filter(|_| retried == before) {
+        Some(policy) => format!("tried again by policy {policy} of execution {before}"),
+        None => format!("rerun of {before}"),
+    })
+}
+
+/// What a delayed execution waits for, in one line.
+pub(super) fn waits(execution: &Value) -> Option<String> {
+    let waits = execution.get("waits").filter(|waits| waits.is_object())?;
+    let policy = match text(waits, "/policy") {
+        "" => String::new(),
+        policy => format!("policy {policy} "),
+    };
+    let not_before = match text(waits, "/not_before") {
+        "" => String::new(),
+        moment => format!(", not before {moment}"),
+    };
+    Some(format!("waits: {policy}({}{not_before})", text(waits, "/why")))
 }
 
 pub(super) fn draw_criterion(output: &Output, criterion: &Value) {
@@ -119,6 +195,9 @@ fn draw_execution(output: &Output, execution: &Value, margin: &str) {
         text(execution, "/id"),
         text(execution, "/action/ref")
     ));
+    if let Some(origin) = origin(execution) {
+        output.line(&format!("{margin}    {origin}"));
+    }
     output.line(&format!("{margin}    parameters {}", short(execution.get("parameters"))));
     for step in list(execution, "log") {
         output.line(&format!(
@@ -127,8 +206,18 @@ fn draw_execution(output: &Output, execution: &Value, margin: &str) {
             text(step, "/status")
         ));
     }
-    let result = short(execution.get("result"));
-    output.line(&format!("{margin}    {}  {result}", output.toned(status, tone)));
+    if let Some(waits) = waits(execution) {
+        output.line(&format!("{margin}    {waits}"));
+        return;
+    }
+    let result = execution.get("result").map(ToString::to_string).unwrap_or_default();
+    let shown = cut(&result, RESULT_MAX);
+    output.line(&format!("{margin}    {}  {shown}", output.toned(status, tone)));
+    // The error may come after output that is longer than what is drawn.
+    let error = execution.pointer("/result/error").and_then(Value::as_str);
+    if let Some(error) = error.filter(|_| shown != result) {
+        output.line(&format!("{margin}    error: {}", cut(error, RESULT_MAX)));
+    }
 }
 
 fn text<'a>(value: &'a Value, at: &str) -> &'a str {
@@ -144,11 +233,15 @@ fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
 }
 
 fn short(value: Option<&Value>) -> String {
-    let text = value.map(ToString::to_string).unwrap_or_default();
-    if text.chars().count() <= VALUE_MAX {
-        return text;
+    cut(&value.map(ToString::to_string).unwrap_or_default(), VALUE_MAX)
+}
+
+/// The first characters of `text`, at most so many.
+fn cut(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
     }
-    let mut cut: String = text.chars().take(VALUE_MAX - 1).collect();
+    let mut cut: String = text.chars().take(max - 1).collect();
     cut.push('…');
     cut
 }

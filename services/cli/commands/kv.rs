@@ -44,6 +44,7 @@ pub(crate) fn run(context: &Context, verb: Kv) -> Result<u8, Failure> {
             let columns = [
                 ("NAME", "/name"),
                 ("VALUE", "/value"),
+                ("REVISION", "/revision"),
                 ("SECRET", "/secret"),
                 ("SCOPE", "/scope"),
                 ("USER", "/user"),

@@ -7,11 +7,13 @@ pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod execution;
 mod explain;
+pub(crate) mod inquiry;
 pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod pack;
 pub(crate) mod rule;
 pub(crate) mod run;
+mod trial;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,7 +24,7 @@ use clap::CommandFactory as _;
 use crate::args::{Args, Nats};
 use crate::client::Client;
 use crate::config::{Loaded, Loader};
-use crate::data;
+use crate::data::{self, Chosen, Server};
 use crate::error::{EXIT_OK, Failure};
 use crate::output::Output;
 
@@ -33,18 +35,24 @@ pub(crate) struct Context<'a> {
     pub output: &'a Output,
     /// The data folder, which need not exist yet.
     pub data: PathBuf,
+    chosen: Chosen,
     config: Option<PathBuf>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(args: &Args, output: &'a Output) -> Self {
-        let data = data::folder(args.data.as_deref());
-        Self { output, data, config: args.config.clone() }
+        let (data, chosen) = data::folder(args.data.as_deref());
+        Self { output, data, chosen, config: args.config.clone() }
     }
 
     /// The running server.
     pub(crate) fn client(&self) -> Client {
-        Client::new(&self.data)
+        Client::new(&self.data, self.chosen)
+    }
+
+    /// Where a server runs that is meant by this data folder.
+    pub(crate) fn server(&self) -> Option<Server> {
+        data::server(&self.data, self.chosen)
     }
 
     /// The configuration without flags.

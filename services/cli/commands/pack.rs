@@ -1,4 +1,10 @@
-//! `hearken pack`: what is in force, and what is wrong with a folder.
+//! `hearken pack`: what is in force, what is wrong with a folder, and packs from elsewhere.
+
+mod begin;
+mod bring;
+mod cases;
+
+use std::path::Path;
 
 use hearken_packs::check;
 
@@ -19,11 +25,23 @@ pub(crate) fn run(context: &Context, verb: Pack) -> Result<u8, Failure> {
         Pack::List => Listing::List { pack: None },
         Pack::Get { name } => Listing::Get { reference: name },
         Pack::Check { folder } => return check(context, &folder),
+        Pack::Install { fetch, register, python } => {
+            return bring::install(context, &fetch, Some(&register), python.python);
+        }
+        Pack::Download { fetch } => return bring::install(context, &fetch, None, None),
+        Pack::Load { names, register, python } => {
+            return bring::register(context, &names, Some(&register), python.python);
+        }
+        Pack::Unload { names } => return bring::register(context, &names, None, None),
+        Pack::Remove { names } => return bring::remove(context, &names),
+        Pack::Setup { packs, python } => return bring::set_up(context, &packs, python.python),
+        Pack::New { folder } => return begin::begin(context, &folder),
+        Pack::Test { folder } => return cases::test(context, &folder),
     };
     definition::show(context, "/v1/packs", listing, &columns)
 }
 
-fn check(context: &Context, folder: &std::path::Path) -> Result<u8, Failure> {
+fn check(context: &Context, folder: &Path) -> Result<u8, Failure> {
     let report = check::check(folder).map_err(|error| {
         Failure::usage(chain(&error)).hint("pack check takes a pack, or a folder of packs")
     })?;

@@ -9,6 +9,12 @@ use crate::args::{Format, Run};
 use crate::error::{EXIT_NO, EXIT_OK, Failure};
 use crate::output::Tone;
 
+/// Fields of a result that the last lines tell.
+const TOLD: [&str; 4] = ["failed", "succeeded", "return_code", "error"];
+/// The most lines of a result that are printed, and the longest of them in characters: a screen.
+const RESULT_LINES_MAX: usize = 40;
+const RESULT_LINE_MAX: usize = 400;
+
 /// Runs an action.
 pub(crate) fn run(context: &Context, run: Run) -> Result<u8, Failure> {
     let client = context.client();
@@ -48,6 +54,11 @@ fn follow(context: &Context, path: &str, body: Option<&Value>) -> Result<u8, Fai
         }
         if let Some(execution) = line.get("execution") {
             last = execution.clone();
+            if let Some(waits) = super::explain::waits(&last)
+                && context.output.format() == Format::Table
+            {
+                context.output.note(&waits);
+            }
         }
         true
     })?;
@@ -58,16 +69,43 @@ fn follow(context: &Context, path: &str, body: Option<&Value>) -> Result<u8, Fai
     }
     shown.rest(context, &last);
     if context.output.format() == Format::Table {
+        result(context, &last);
+    }
+    if context.output.format() == Format::Table {
         let tone = if status == "succeeded" { Tone::Good } else { Tone::Bad };
-        let status = context.output.toned(&status, tone);
-        context.output.note(&format!("{status}  {}", text(&last, "/id")));
+        let word = context.output.toned(&status, tone);
+        context.output.note(&format!("{word}  {}", text(&last, "/id")));
         if let Some(error) = last.pointer("/result/error").and_then(Value::as_str) {
             context.output.note(&format!("hearken: {error}"));
+        }
+        if let Some(code) = last.pointer("/result/status_code").filter(|_| status != "succeeded") {
+            context.output.note(&format!("hearken: the answer's status is {code}"));
         }
     } else {
         context.output.value(&last);
     }
     Ok(if status == "succeeded" { EXIT_OK } else { EXIT_NO })
+}
+
+/// Prints the result of an action that has more than output: what a function returned, or an
+/// answer from elsewhere.
+fn result(context: &Context, execution: &Value) {
+    let Some(result) = execution.get("result") else { return };
+    let shown = match result.get("stdout") {
+        Some(_output) => result.get("result").unwrap_or(&Value::Null),
+        None => result,
+    };
+    // How it ended, and an error that is all there is, are told in lines of their own.
+    let mut fields = shown.as_object().into_iter().flatten();
+    let is_empty = shown.is_null()
+        || shown.is_object() && fields.all(|(name, _)| TOLD.contains(&name.as_str()));
+    if is_empty {
+        return;
+    }
+    if context.output.excerpt(shown, RESULT_LINES_MAX, RESULT_LINE_MAX) {
+        let id = text(execution, "/id");
+        context.output.note(&format!("hint: hearken execution get {id} shows all of the result"));
+    }
 }
 
 fn text<'a>(value: &'a Value, at: &str) -> &'a str {

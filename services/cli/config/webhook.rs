@@ -25,6 +25,17 @@ pub(crate) struct WebhookSettings {
     secret_file: Option<PathBuf>,
 }
 
+impl WebhookSettings {
+    /// Who sends and where the secret is, for `config show`; never the secret.
+    pub(crate) fn shown(&self) -> String {
+        let secret = match &self.secret_file {
+            Some(file) => format!("secret in {}", file.display()),
+            None => "secret in the configuration".to_owned(),
+        };
+        format!("{}, {secret}", self.sender)
+    }
+}
+
 impl std::fmt::Debug for WebhookSettings {
     /// Without the secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -80,6 +80,22 @@ impl Output {
         }
     }
 
+    /// Prints the first lines of a value for eyes, and answers whether something was left out.
+    pub(crate) fn excerpt(&self, value: &Value, lines_max: usize, line_max: usize) -> bool {
+        let text = yaml::text(value);
+        let mut lines = text.lines();
+        let mut is_cut = false;
+        for line in lines.by_ref().take(lines_max) {
+            let end = line.char_indices().nth(line_max).map(|(end, _)| end);
+            match end.and_then(|end| line.get(..end)) {
+                Some(start) => self.line(&format!("{start}…")),
+                None => self.line(line),
+            }
+            is_cut |= end.is_some();
+        }
+        is_cut || lines.next().is_some()
+    }
+
     /// Prints a list: JSON and YAML whole, or a table of `columns`.
     pub(crate) fn list(&self, rows: &[Value], columns: &[Column]) {
         match self.format {

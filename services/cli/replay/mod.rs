@@ -27,7 +27,7 @@ use hearken_proto::request::TriggerInstance;
 use hearken_proto::{Timestamp, entry, id};
 use serde_json::{Value, json};
 
-use crate::commands::Context;
+use crate::commands::{self, Context};
 use crate::config::parse_span;
 use crate::error::{EXIT_OK, Failure};
 use crate::past::Past;
@@ -70,7 +70,9 @@ pub(crate) fn run(context: &Context<'_>, wanted: &Wanted) -> Result<u8, Failure>
         decided: BTreeMap::new(),
         instances: BTreeMap::new(),
         events: 0,
+        is_known: false,
     };
+    replay.look_for_rule();
     let from = since.map(|since| since.minus(before));
     let filter = EntryFilter {
         stream: "EVENTS".to_owned(),
@@ -80,6 +82,9 @@ pub(crate) fn run(context: &Context<'_>, wanted: &Wanted) -> Result<u8, Failure>
         ..EntryFilter::default()
     };
     past.each(filter, |shown| replay.take(&past, &shown))?;
+    if let Some(rule) = wanted.rule.as_deref().filter(|_| !replay.is_known) {
+        return Err(commands::rule::unknown(rule));
+    }
     replay.print(context);
     Ok(EXIT_OK)
 }
@@ -109,6 +114,8 @@ struct Replay {
     /// The events of what differs or may differ.
     instances: BTreeMap<u64, (TriggerInstance, Timestamp)>,
     events: u64,
+    /// Whether the one rule that is wanted has been in force.
+    is_known: bool,
 }
 
 impl Replay {
@@ -119,6 +126,7 @@ impl Replay {
             let decisions = self.memory.advance(shown.time);
             self.remember(decisions);
             self.timeline.reach(past, shown)?;
+            self.look_for_rule();
             self.memory.retain(self.timeline.registry());
             return Ok(());
         }
@@ -131,14 +139,10 @@ impl Replay {
             self.events += 1;
         }
         let instance = self.instance(trigger, shown);
-        let digest = shown
-            .headers
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(entry::TRIGGER_PARAMETERS));
         let event = Event {
             id: &instance.id,
             trigger,
-            parameters_digest: digest.map(|(_, digest)| digest.as_str()),
+            parameters_digest: shown.header(entry::TRIGGER_PARAMETERS),
             payload: &shown.body,
             time: shown.time,
         };
@@ -152,6 +156,14 @@ impl Replay {
         }
         self.remember(decisions);
         Ok(())
+    }
+
+    /// Looks whether the rule that is wanted is in force now, or on record.
+    fn look_for_rule(&mut self) {
+        let Some(rule) = &self.rule else { return };
+        self.is_known = self.is_known
+            || self.timeline.registry().rule(rule).is_some()
+            || !self.history.decided(Some(rule)).is_empty();
     }
 
     /// The event's name and place; the name as history has it, where it came without an id.

@@ -19,6 +19,9 @@ use crate::error::{Failure, chain};
 /// Packs that could not be put in force are tried again after this pause.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// How the engine says that no pack and no sensor declares a rule's trigger.
+const UNREGISTERED: &str = "nobody has registered trigger";
+
 /// Folders of packs that are watched.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -52,6 +55,10 @@ impl Source {
             Failure::usage(format!("cannot make the folder {}: {error}", own.display()))
         })?;
         folders.push(own);
+        // What an interrupted installation left is finished or removed before anything is read.
+        if let Err(error) = hearken_packs::install::sweep(data) {
+            error!(error = chain(&error), "an interrupted installation could not be put in order");
+        }
         let roots = Roots { bundled: settings.bundled, folders };
         // The watch begins before the first look, so that no change falls between.
         let watcher = Watcher::start(&roots);
@@ -108,6 +115,27 @@ pub(super) fn say(problems: &[String]) {
     }
 }
 
+/// Notices as they are told at a start: what may be wrong one by one, and how many rules wait for
+/// triggers without a declaration in one line, for there are many of those where all is well.
+pub(super) fn summed_up(notices: &[String]) -> Vec<String> {
+    let (common, others): (Vec<_>, Vec<_>) = notices.iter().partition(|notice| is_common(notice));
+    let mut told: Vec<String> = others.into_iter().cloned().collect();
+    let count = common.len();
+    if count > 0 {
+        let who = if count == 1 { "rule listens" } else { "rules listen" };
+        told.push(format!(
+            "{count} {who} to triggers that nobody has registered: fine for events you publish \
+             yourself; hearken rule list shows them"
+        ));
+    }
+    told
+}
+
+/// Whether a notice is one of those that are only counted.
+pub(super) fn is_common(notice: &str) -> bool {
+    notice.contains(UNREGISTERED)
+}
+
 fn describe(problem: &Located) -> String {
     let kind = if problem.fatal { "not in force" } else { "notice" };
     format!("{kind}: {problem}")
@@ -115,6 +143,7 @@ fn describe(problem: &Located) -> String {
 
 fn look(discovery: &Discovery) -> Look {
     let mut look = Look { offers: Vec::new(), problems: discovery.problems.clone() };
+    let mut packs = Vec::new();
     for found in &discovery.packs {
         look.problems.extend(found.problems.iter().cloned());
         let sealed = match Sealed::new(found.bundle.clone()) {
@@ -125,13 +154,37 @@ fn look(discovery: &Discovery) -> Look {
             }
         };
         let loaded = load::load(&sealed);
+        packs.push((sealed, loaded, &found.origin));
+    }
+    let all: Vec<_> =
+        packs.iter().map(|(sealed, loaded, _)| (sealed, &loaded.definitions)).collect();
+    let found_together = load::together(&all);
+    for (sealed, loaded, origin) in packs {
         look.problems.extend(loaded.problems);
-        let source = match &found.origin {
+        let source = match origin {
             Origin::Bundled => "bundled".to_owned(),
             Origin::Folder(folder) => folder.display().to_string(),
         };
         let version = loaded.manifest.map(|manifest| manifest.version);
         look.offers.push(Offer { sealed, source, version });
     }
+    look.problems.extend(found_together.into_iter().filter(|found| !is_common(&found.message)));
     look
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_common_is_counted_and_the_rest_told_in_full() {
+        let lost = |rule: &str| format!("notice: rule {rule}: {UNREGISTERED} \"a.b\"");
+        let odd = "notice: rule p.x: no action is called \"p.y\"".to_owned();
+        let told = summed_up(&[lost("p.one"), odd.clone(), lost("p.two")]);
+        let [first, second] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!(*first, odd);
+        assert!(second.starts_with("2 rules listen to triggers"), "{second}");
+        assert!(summed_up(&[lost("p.one")]).concat().starts_with("1 rule listens to triggers"));
+        assert_eq!(summed_up(&[]), Vec::<String>::new());
+    }
 }

@@ -49,6 +49,8 @@ pub(super) struct Started {
     bus: Bus,
     log: Option<Log>,
     server: Option<Server>,
+    /// What runs here, where actions do.
+    runs: Option<Runs>,
 }
 
 /// What services are made of.
@@ -66,6 +68,7 @@ struct Parts<'a> {
     about: Value,
     shutdown: Shutdown,
     tasks: JoinSet<Ended>,
+    runs: Option<Runs>,
 }
 
 /// Starts what `plan` names.
@@ -98,7 +101,10 @@ pub(super) async fn start(
         source::say(&problems);
     }
     let (definitions, following) = Follower::start(bus.clone(), &data).await.map_err(packs)?;
-    source::say(&definitions.current().notices);
+    // Who has the files has told the rest with file and line.
+    let mut notices = definitions.current().notices.clone();
+    notices.retain(|notice| source.is_none() || source::is_common(notice));
+    source::say(&source::summed_up(&notices));
     spawn(&mut tasks, "definitions", {
         let run = following.run(shutdown.clone());
         async { run.await.map_err(text) }
@@ -128,6 +134,7 @@ pub(super) async fn start(
         about,
         shutdown,
         tasks,
+        runs: None,
     };
     let doors =
         Doors { http: http.as_ref().map(Into::into), gateway: gateway.as_ref().map(Into::into) };
@@ -137,7 +144,8 @@ pub(super) async fn start(
     }
     banner::print(context.output, &parts.definitions.current(), &doors, &parts.about);
     let log = parts.log.map(|(log, _copies)| log);
-    Ok(Started { tasks: parts.tasks, shutdown: parts.shutdown, bus: parts.bus, log, server })
+    let Parts { tasks, shutdown, bus, runs, .. } = parts;
+    Ok(Started { tasks, shutdown, bus, log, server, runs })
 }
 
 async fn open_bus(
@@ -185,20 +193,11 @@ impl Parts<'_> {
                 definitions: self.definitions.clone(),
                 datastore: self.datastore.clone(),
                 sealer: self.sealer.clone(),
-                replica: format!("{}-{}", compose::host(), std::process::id()),
+                replica: self.replica()?,
                 clock: Clock::System,
             };
             let run = hearken_rules::run(config, self.bus.clone(), self.shutdown.clone());
             spawn(&mut self.tasks, "rules", async { run.await.map_err(text) });
-        }
-        if serves(Service::Sensors) {
-            let config = hearken_sensors::Config {
-                definitions: self.definitions.clone(),
-                replica: format!("{}-{}", compose::host(), std::process::id()),
-                clock: Clock::System,
-            };
-            let run = hearken_sensors::run(config, self.bus.clone(), self.shutdown.clone());
-            spawn(&mut self.tasks, "sensors", async { run.await.map_err(text) });
         }
         let nats = gateway.as_ref().map(|door| format!("nats://{}", door.address));
         if let Some((log, _copies)) = &self.log {
@@ -206,10 +205,45 @@ impl Parts<'_> {
             spawn(&mut self.tasks, "log", watch(log.clone(), self.shutdown.clone()));
         }
         let counters = self.gateway(gateway, embedded)?;
-        let Some((door, url)) = http.zip(url) else { return Ok(None) };
-        self.web(door, counters)?;
-        let (data, pid) = (self.data.clone(), std::process::id());
-        Ok(Some(Server { url, gateway: nats, data, pid }))
+        let server = match http.zip(url.clone()) {
+            None => None,
+            Some((door, url)) => {
+                self.web(door, counters)?;
+                let (data, pid) = (self.data.clone(), std::process::id());
+                Some(Server { url, gateway: nats, data, pid })
+            }
+        };
+        // Last: sensors ask the API for what they kept when they start.
+        if self.plan.services.contains(&Service::Sensors) {
+            self.sensors(url.unwrap_or_default())?;
+        }
+        Ok(server)
+    }
+
+    fn sensors(&mut self, api_url: String) -> Result<(), Failure> {
+        let config = hearken_sensors::Config {
+            definitions: self.definitions.clone(),
+            datastore: self.datastore.clone(),
+            installation: data::installation(&self.data)?,
+            data: self.data.clone(),
+            host: compose::host(),
+            api_url,
+            token: self.token.clone(),
+            replica: self.replica()?,
+            clock: Clock::System,
+        };
+        let run = hearken_sensors::run(config, self.bus.clone(), self.shutdown.clone());
+        spawn(&mut self.tasks, "sensors", async { run.await.map_err(text) });
+        Ok(())
+    }
+
+    /// Name of this process among its replicas. Alone on its bus it has one name for ever, and takes
+    /// up at once what it held before a crash.
+    fn replica(&self) -> Result<String, Failure> {
+        match &self.bus {
+            Bus::Embedded(_) => data::installation(&self.data),
+            Bus::Nats(_) => Ok(format!("{}-{}", compose::host(), std::process::id())),
+        }
     }
 
     async fn actions(&mut self, api_url: String) -> Result<(), Failure> {
@@ -217,6 +251,7 @@ impl Parts<'_> {
         let runs = Runs::open(&self.data, &installation).map_err(|error| {
             Failure::usage(format!("cannot look after runs: {}", chain(&error)))
         })?;
+        self.runs = Some(runs.clone());
         let mut pools = vec!["any".to_owned()];
         pools.extend(self.plan.pools.iter().cloned());
         let config = hearken_actions::Config {
@@ -231,6 +266,7 @@ impl Parts<'_> {
             expire_after: self.settings.bus.log_age / 2,
             api_url,
             sealer: self.sealer.clone(),
+            ssh: self.settings.ssh.for_actions(),
             folder: std::env::current_dir().unwrap_or_else(|_gone| PathBuf::from("/")),
             clock: Clock::System,
         };
@@ -283,6 +319,10 @@ impl Started {
     pub(super) async fn until_ended(mut self, grace: Duration) -> Result<(), Failure> {
         let failed = self.first_end().await?;
         self.shutdown.request();
+        let running = self.runs.as_ref().map_or(0, Runs::count);
+        if running > 0 {
+            source::say(&[ending(running, grace)]);
+        }
         let drained = tokio::time::timeout(grace, self.drain());
         let again = interrupted();
         let in_time = tokio::select! {
@@ -398,6 +438,13 @@ async fn interrupted() {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+}
+
+/// What is waited for at the end.
+fn ending(running: usize, grace: Duration) -> String {
+    let (grace, them) = (grace.as_secs_f64(), if running == 1 { "it" } else { "them" });
+    let runs = if running == 1 { "action still runs" } else { "actions still run" };
+    format!("ending: {running} {runs}; waiting {grace} s for {them}, a second signal ends {them}")
 }
 
 fn spawn(

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use hearken_engine::definition::{Action, Rule};
 use hearken_engine::judge::{Context, Event, Outcome, explain, judge};
-use hearken_engine::parameters::{self, Plan, Surroundings, finish};
+use hearken_engine::parameters::{self, Done, Plan, Surroundings, finish};
 use hearken_engine::registry::{PackDefinitions, Registry};
 use hearken_engine::schedule::Schedule;
 use hearken_engine::template::{Datastore, KeyScope, Scope, Template};
@@ -248,9 +248,11 @@ fn parameters_become_what_stackstorm_makes_of_them() -> TestResult {
             Err(error) => (stage(&error).to_owned(), String::new()),
             Ok(live) => {
                 let below = Scope::viewing(context.views());
-                let finished = finish(&action, &live, &below, &surroundings);
-                let finished = finished.map_or("error".to_owned(), |map| sorted(map.into()));
-                (sorted(Value::Object(live)), finished)
+                let done = Done { values: live.parameters, secret: live.secret };
+                let finished = finish(&action, &done, &below, &surroundings);
+                let finished =
+                    finished.map_or("error".to_owned(), |all| sorted(all.parameters.into()));
+                (sorted(Value::Object(done.values)), finished)
             }
         };
         let expected = match row.cells.get("error").and_then(toml::Value::as_str) {

@@ -560,3 +560,25 @@ fn a_memory_of_another_version_reads() {
     memory.advance(Timestamp::from_nanos(9));
     assert!(memory.is_empty());
 }
+
+#[test]
+fn the_same_event_once_more_counts_once() {
+    let registry = registry(&[rule("r", &json!({"window": {"count": 2, "period": "1h"}}))]);
+    let mut memory = Memory::default();
+    let mut tell = |id: &str, seconds: f64| {
+        let payload = json!({"k": "a"});
+        let time = at(seconds);
+        let event =
+            Event { id, trigger: "demo.a", parameters_digest: None, payload: &payload, time };
+        let instance = TriggerInstance {
+            id: id.to_owned(),
+            trigger: "demo.a".to_owned(),
+            sequence: 1,
+            definitions: 1,
+        };
+        memory.event(&registry, &event, &instance, &Context::default()).len()
+    };
+    assert_eq!([tell("one", 0.0), tell("one", 300.0), tell("two", 600.0)], [1, 0, 1]);
+    // Those that come without a name are named by their place.
+    assert_eq!([tell("@x-1", 700.0), tell("@x-2", 800.0)], [1, 1]);
+}

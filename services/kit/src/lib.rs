@@ -19,6 +19,7 @@ pub mod router;
 pub mod seal;
 pub mod shutdown;
 pub mod tasks;
+pub mod ticket;
 pub mod work;
 
 pub use bus::Bus;

@@ -5,15 +5,15 @@ use hearken_proto::{ActionRequest, Message, Subject, id};
 use crate::bus::{Bus, Error};
 use crate::payload;
 
-/// The message that asks the runners of `pool` for `request`. Its id is the execution's own; its
-/// cause is for the caller to say.
+/// The message that asks for `request`. Its id is the execution's own; its cause is for the caller
+/// to say.
 ///
 /// # Errors
 /// [`Error::Configuration`] when the request has no MessagePack form.
-pub fn message(bus: &Bus, request: &ActionRequest, pool: &str) -> Result<Message, Error> {
+pub fn message(bus: &Bus, request: &ActionRequest) -> Result<Message, Error> {
     let (pack, action) = request.action.split_once('.').unwrap_or(("default", &request.action));
     let subject = Subject::ActionRequest {
-        pool: pool.to_owned(),
+        pool: request.pool.clone(),
         pack: pack.to_owned(),
         action: action.to_owned(),
     };

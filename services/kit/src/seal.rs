@@ -41,6 +41,7 @@ const VERSION: &str = "v1";
 /// ends later without one weakening the other.
 const CIPHER_CONTEXT: &str = "hearken seal v1 cipher";
 const NAME_CONTEXT: &str = "hearken seal v1 key id";
+const DERIVE_CONTEXT: &str = "hearken seal v1 derived keys";
 /// Bytes of a key's name: enough to tell the keys of one company apart.
 const NAME_BYTES: usize = 4;
 /// A secret text of at least so many characters is looked for in the other parameters of its
@@ -93,6 +94,8 @@ pub struct Sealer(Arc<Inner>);
 struct Inner {
     key: LessSafeKey,
     name: String,
+    /// Where keys for other ends come from.
+    derived: [u8; KEY_BYTES],
 }
 
 impl fmt::Debug for Sealer {
@@ -112,7 +115,15 @@ impl Sealer {
         let cipher = UnboundKey::new(&CHACHA20_POLY1305, &cipher).map_err(|_length| Error::Key)?;
         let name = blake3::derive_key(NAME_CONTEXT, &key);
         let name = name.iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self(Arc::new(Inner { key: LessSafeKey::new(cipher), name })))
+        let derived = blake3::derive_key(DERIVE_CONTEXT, &key);
+        Ok(Self(Arc::new(Inner { key: LessSafeKey::new(cipher), name, derived })))
+    }
+
+    /// A key for another end than sealing. One `context` always gives the same key, and no key
+    /// tells anything about another.
+    #[must_use]
+    pub(crate) fn derive(&self, context: &str) -> [u8; KEY_BYTES] {
+        blake3::derive_key(context, &self.0.derived)
     }
 
     /// The key's name: eight hex digits that tell nothing about it.
@@ -244,8 +255,10 @@ impl Secrets {
         for value in secret.iter().filter_map(|name| parameters.get(name)) {
             collect(value, &mut texts);
         }
+        let escaped: Vec<String> = texts.iter().flat_map(|text| escaped(text)).collect();
+        texts.extend(escaped);
         // The longest first: one that holds another is replaced as a whole.
-        texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         texts.dedup();
         Self(texts)
     }
@@ -286,6 +299,27 @@ fn collect(value: &Value, texts: &mut Vec<String>) {
         Value::Object(map) => map.values().for_each(|item| collect(item, texts)),
         Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
+}
+
+/// A text as it stands within JSON, where that differs: as it is written most often, and in ASCII,
+/// as Python writes it.
+fn escaped(text: &str) -> Vec<String> {
+    let quoted = Value::from(text).to_string();
+    let bare = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let mut ascii = String::with_capacity(bare.len());
+    for letter in bare.chars() {
+        if letter.is_ascii() && letter != '\u{7f}' {
+            ascii.push(letter);
+        } else {
+            let mut units = [0; 2];
+            let units = letter.encode_utf16(&mut units).iter();
+            ascii.extend(units.map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    let mut forms = vec![bare.to_owned(), ascii];
+    forms.dedup();
+    forms.retain(|form| form != text);
+    forms
 }
 
 /// What a sealed parameter belongs to.

@@ -11,6 +11,8 @@ use hearken_proto::record::Enforcement;
 use hearken_proto::subject::Kind;
 use hearken_proto::{ActionRequest, Entry, Stream, Subject, codec, id};
 
+use crate::executions;
+
 /// Entries of LOG that one listing walks through, newest first, as for executions.
 const WALK_MAX: usize = 400_000;
 /// Entries taken from the log at a time.
@@ -36,7 +38,7 @@ pub(crate) fn list(
         let step = log.select(Stream::Log.name(), &query)?;
         walked += step.entries.len().max(1);
         for entry in &step.entries {
-            let Some(enforced) = read(prefix, entry).filter(|e| selects(filter, e)) else {
+            let Some(mut enforced) = read(prefix, entry).filter(|e| selects(filter, e)) else {
                 continue;
             };
             if !seen.insert(enforced.id.clone()) {
@@ -45,6 +47,11 @@ pub(crate) fn list(
             if skip > 0 {
                 skip -= 1;
                 continue;
+            }
+            // One whose parameters could not be made may have left an execution of its name.
+            if enforced.execution.is_none() && enforced.held_by.is_none() {
+                let left = executions::transition(log, prefix, &enforced.id)?;
+                enforced.execution = left.map(|execution| execution.request.execution);
             }
             bytes += 300 + enforced.reason.as_ref().map_or(0, String::len);
             if found.len() == limit || (bytes > PAGE_BYTES_MAX && !found.is_empty()) {

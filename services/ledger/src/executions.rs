@@ -1,11 +1,17 @@
 //! Executions, as the newest entry about each tells.
+//!
+//! A listing begins with what was asked for last. The log is walked backwards, and tells first of
+//! what happened last: the walk ends only where everything that was not met yet was asked for
+//! before what is to be listed. Nothing is stored of an execution before it is asked for.
 
-use std::collections::{HashMap, hash_map};
+use std::collections::{BinaryHeap, HashMap, hash_map};
 
 use hearken_log::{Log, Order, Query};
 use hearken_proto::question::{ExecutionFilter, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
 use hearken_proto::subject::Kind;
-use hearken_proto::{ActionRequest, Entry, Execution, Status, Stream, Subject, codec, id};
+use hearken_proto::{
+    ActionRequest, Entry, Execution, Status, Stream, Subject, Timestamp, codec, id,
+};
 
 use crate::history::whole;
 
@@ -23,9 +29,11 @@ pub(crate) fn list(
 ) -> Result<Vec<Execution>, hearken_log::Error> {
     let wanted = filter.offset.saturating_add(filter.limit.clamp(1, PAGE_ENTRIES_MAX));
     let mut newest: HashMap<String, Option<Execution>> = HashMap::new();
-    let (mut selected, mut walked) = (0, 0);
+    // When those were asked for that may be preceded by one that was not met yet.
+    let mut open: BinaryHeap<Timestamp> = BinaryHeap::new();
+    let (mut settled, mut walked) = (0, 0);
     let mut to = u64::MAX;
-    while selected < wanted && walked < WALK_MAX {
+    while settled < wanted && walked < WALK_MAX {
         let query = Query { to, order: Order::Descending, ..Query::new(STEP) };
         let step = log.select(Stream::Log.name(), &query)?;
         walked += step.entries.len();
@@ -39,8 +47,14 @@ pub(crate) fn list(
             }
             // Remember what was not selected too: an older entry of it must not be.
             let chosen = selects(filter, &execution);
-            selected += usize::from(chosen);
+            open.extend(chosen.then_some(execution.request.requested_at));
             place.insert(chosen.then_some(execution));
+        }
+        if let Some(reached) = step.entries.last().map(|entry| entry.time) {
+            while open.peek().is_some_and(|asked| *asked >= reached) {
+                open.pop();
+                settled += 1;
+            }
         }
         match step.resume {
             Some(next) => to = next,
@@ -48,7 +62,10 @@ pub(crate) fn list(
         }
     }
     let mut found: Vec<Execution> = newest.into_values().flatten().collect();
-    found.sort_by(|a, b| b.request.execution.cmp(&a.request.execution));
+    let age = |execution: &Execution| {
+        (execution.request.requested_at, execution.request.execution.clone())
+    };
+    found.sort_by_cached_key(|execution| std::cmp::Reverse(age(execution)));
     let page = found.into_iter().skip(filter.offset).take(wanted - filter.offset);
     Ok(within_bytes(page))
 }
@@ -68,7 +85,11 @@ pub(crate) fn get(
 }
 
 /// The last transition of the execution with this key.
-fn transition(log: &Log, prefix: &str, key: &str) -> Result<Option<Execution>, hearken_log::Error> {
+pub(crate) fn transition(
+    log: &Log,
+    prefix: &str,
+    key: &str,
+) -> Result<Option<Execution>, hearken_log::Error> {
     let subject = Subject::transition(Kind::Execution, key).under(prefix);
     let entry = match log.last(Stream::Log.name(), &subject)? {
         Some(entry) => Some(entry),
@@ -107,10 +128,14 @@ fn selects(filter: &ExecutionFilter, execution: &Execution) -> bool {
         wanted.as_deref().is_none_or(|wanted| Some(wanted) == value)
     };
     let instance = request.trigger_instance.as_ref().map(|instance| instance.id.as_str());
+    let begun = execution.start.unwrap_or(request.requested_at);
     is(&filter.status, Some(execution.status.word()))
         && is(&filter.action, Some(&request.action))
         && is(&filter.rule, request.rule.as_deref())
         && is(&filter.trigger_instance, instance)
+        && is(&filter.user, Some(&request.user))
+        && filter.since.is_none_or(|since| begun >= since)
+        && filter.until.is_none_or(|until| begun < until)
 }
 
 /// As many as one answer can carry; results of the rest are better asked for one by one.

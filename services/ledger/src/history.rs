@@ -1,6 +1,6 @@
 //! Answers from a local log. Blocking: callers are on a thread that may wait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use hearken_log::{Log, Order, Query};
 use hearken_proto::question::{
@@ -102,7 +102,8 @@ impl History {
         }
     }
 
-    /// Everything about an event or an execution, in the order in which it was stored.
+    /// Everything about an event or an execution, in the order in which it was stored. What was
+    /// left of a match whose request could not be made has the name of the request.
     fn chain(&self, id: &str) -> Result<Found, hearken_log::Error> {
         let mut found = Found::default();
         if let Some(event) = self.event(id)? {
@@ -119,8 +120,30 @@ impl History {
                 found.add(Stream::Events, event);
             }
             self.follow(request, &mut found)?;
+        } else {
+            self.unrequested(key, &mut found)?;
         }
         Ok(found)
+    }
+
+    /// An execution that ended before it could be asked for, with the event and what is on record.
+    fn unrequested(&self, key: &str, found: &mut Found) -> Result<(), hearken_log::Error> {
+        let Some(left) = executions::transition(&self.log, &self.prefix, key)? else {
+            return Ok(());
+        };
+        if let Some(instance) = left.request.trigger_instance
+            && let Some(event) = self.at(Stream::Events, instance.sequence)?
+        {
+            found.add(Stream::Events, event);
+        }
+        for kind in [Kind::Enforcement, Kind::Execution] {
+            let subject = Subject::transition(kind, key).under(&self.prefix);
+            let query = Query { subject: Some(subject), ..Query::new(CHAIN_MAX) };
+            for entry in whole(&self.log, Stream::Log, query)? {
+                found.add(Stream::Log, entry);
+            }
+        }
+        Ok(())
     }
 
     /// The event called `id`, by its id or by its place.
@@ -157,8 +180,36 @@ impl History {
         whole(&self.log, Stream::Log, query)
     }
 
-    /// Adds a derived entry and, for a request, what became of it.
+    /// Adds a derived entry and, for a request, what became of it, and of those that repeat it.
     fn follow(&self, entry: Entry, found: &mut Found) -> Result<(), hearken_log::Error> {
+        let mut ahead = VecDeque::from([entry]);
+        // What cannot be added leads nowhere, so the chain's own bounds end this too.
+        while let Some(entry) = ahead.pop_front().filter(|_| !found.is_cut) {
+            if found.has(Stream::Log, &entry) {
+                continue;
+            }
+            if let Some(key) = self.follow_one(entry, found)? {
+                let repeats = self.caused_by(&id::request(&key))?;
+                ahead.extend(repeats.into_iter().filter(|entry| self.repeats(entry, &key)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an entry asks for another execution than the one with this key.
+    fn repeats(&self, entry: &Entry, key: &str) -> bool {
+        let subject = Subject::parse(&self.prefix, &entry.subject);
+        matches!(subject, Ok(Subject::ActionRequest { .. }))
+            && codec::decode::<ActionRequest>(&entry.headers, &entry.body)
+                .is_ok_and(|request| id::execution_key(&request.execution) != key)
+    }
+
+    /// Adds an entry and, for a request, what became of it; answers the key of the execution.
+    fn follow_one(
+        &self,
+        entry: Entry,
+        found: &mut Found,
+    ) -> Result<Option<String>, hearken_log::Error> {
         let subject = Subject::parse(&self.prefix, &entry.subject);
         let request = match subject {
             Ok(Subject::ActionRequest { .. }) => {
@@ -167,14 +218,14 @@ impl History {
             Ok(_) | Err(_) => None,
         };
         found.add(Stream::Log, entry);
-        let Some(request) = request else { return Ok(()) };
-        let key = id::execution_key(&request.execution);
-        let subject = Subject::transition(Kind::Execution, key).under(&self.prefix);
+        let Some(request) = request else { return Ok(None) };
+        let key = id::execution_key(&request.execution).to_owned();
+        let subject = Subject::transition(Kind::Execution, &key).under(&self.prefix);
         let query = Query { subject: Some(subject), ..Query::new(CHAIN_MAX) };
         for transition in whole(&self.log, Stream::Log, query)? {
             found.add(Stream::Log, transition);
         }
-        Ok(())
+        Ok(Some(key))
     }
 
     fn streams(&self, verify: bool) -> Result<Vec<StreamReport>, hearken_log::Error> {
@@ -244,6 +295,10 @@ struct Found {
 }
 
 impl Found {
+    fn has(&self, stream: Stream, entry: &Entry) -> bool {
+        self.entries.contains_key(&(stream, entry.sequence))
+    }
+
     fn add(&mut self, stream: Stream, entry: Entry) {
         let place = (stream, entry.sequence);
         if self.entries.contains_key(&place) {

@@ -1,16 +1,18 @@
 //! What `hearken pack check DIR` says: everything that is wrong in a folder, with file and line.
 //!
 //! It reads what `up` would read, by the same functions, so that a pack that checks clean loads.
+//! What packs name in each other and in the bundled ones is looked up; others are not known here.
 //! Printing is the caller's: this makes the text, the JSON and the decision.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hearken_engine::registry::PackDefinitions;
 use serde_json::{Value, json};
 
 use crate::bundle::Sealed;
-use crate::load::{Loaded, load};
-use crate::source::{is_pack, pack_folders, read_pack};
+use crate::load::{Loaded, load, together};
+use crate::source::{Roots, discover, is_pack, pack_folders, read_pack};
 use crate::{Error, Located};
 
 /// What is to be said of a folder.
@@ -35,12 +37,32 @@ pub fn check(folder: &Path) -> Result<Report, Error> {
         return Err(Error::NoPack(folder.to_owned()));
     }
     let mut report = Report { packs: Vec::new(), problems: Vec::new(), folders: BTreeMap::new() };
+    let mut sealed = bundled();
     for folder in folders {
-        report.add(&folder);
+        if let Some((own, definitions)) = report.add(&folder) {
+            sealed.insert(definitions.name.clone(), (own, definitions));
+        }
     }
+    // The bundled packs are always there; of what they say only what is the folder's counts.
+    let packs: Vec<_> = sealed.values().map(|(sealed, loaded)| (sealed, loaded)).collect();
+    let found = together(&packs);
+    let is_own = |problem: &Located| report.folders.contains_key(&problem.pack);
+    let found: Vec<Located> = found.into_iter().filter(is_own).collect();
+    report.problems.extend(found);
     report.packs.sort_by(|one, other| one.definitions.name.cmp(&other.definitions.name));
     report.problems.sort_by(|one, other| order(one).cmp(&order(other)));
     Ok(report)
+}
+
+/// The packs in the binary, by name.
+fn bundled() -> BTreeMap<String, (Sealed, PackDefinitions)> {
+    let roots = Roots { bundled: true, folders: Vec::new() };
+    let sealed = discover(&roots).packs.into_iter().filter_map(|found| {
+        let sealed = Sealed::new(found.bundle).ok()?;
+        let definitions = load(&sealed).definitions;
+        Some((definitions.name.clone(), (sealed, definitions)))
+    });
+    sealed.collect()
 }
 
 /// Problems come in the order in which one would walk through the files.
@@ -72,27 +94,32 @@ impl Report {
         json!({"ok": self.is_clean(), "packs": packs, "problems": self.problems})
     }
 
-    fn add(&mut self, folder: &Path) {
+    /// Adds the pack in a folder; answers it if it is the first of its name.
+    fn add(&mut self, folder: &Path) -> Option<(Sealed, PackDefinitions)> {
         let read = read_pack(folder).and_then(|found| {
-            let name = found.bundle.name.clone();
-            Ok((name, found.problems, load(&Sealed::new(found.bundle)?)))
+            let sealed = Sealed::new(found.bundle)?;
+            Ok((found.problems, load(&sealed), sealed))
         });
         match read {
-            Ok((name, problems, mut loaded)) => {
+            Ok((problems, mut loaded, sealed)) => {
+                let name = sealed.bundle().name.clone();
+                let definitions = loaded.definitions.clone();
+                self.problems.extend(problems);
+                self.problems.append(&mut loaded.problems);
+                self.packs.push(loaded);
                 if let Some(other) = self.folders.get(&name) {
                     let message = format!("{} is the pack {name} as well", other.display());
                     let told = Located::fault("", &folder.display().to_string(), message);
                     self.problems.push(told.hint("rename one, or give it another ref"));
-                } else {
-                    self.folders.insert(name, folder.to_owned());
+                    return None;
                 }
-                self.problems.extend(problems);
-                self.problems.append(&mut loaded.problems);
-                self.packs.push(loaded);
+                self.folders.insert(name, folder.to_owned());
+                Some((sealed, definitions))
             }
             Err(error) => {
                 let place = folder.display().to_string();
                 self.problems.push(Located::fault("", &place, error.whole_text()));
+                None
             }
         }
     }

@@ -5,11 +5,12 @@
 //! a function of the content alone: the same digest gives the same definitions and the same
 //! problems on every host, so history can be judged again with them.
 //!
-//! Not here: what is in force (the marks in the event stream), and whether what a rule names in
-//! other packs exists (the registry knows all packs).
+//! Whether what a rule names in other packs exists is no part of loading one: [`together`] says it
+//! of many. Not here: what is in force (the marks in the event stream).
 
 mod files;
 mod program;
+mod together;
 
 use hearken_engine::definition::{
     Action, PackManifest, Policy, Problem, Rule, RunnerKind, Sensor, TriggerType,
@@ -24,9 +25,10 @@ use crate::yaml::Format;
 use crate::{Located, yaml};
 
 use files::Metadata;
+pub use together::together;
 
 /// Folders whose files are known and not used yet.
-const NOT_YET_USED: [&str; 4] = ["aliases", "checks", "collectors", "cases"];
+const NOT_YET_USED: [&str; 3] = ["aliases", "checks", "collectors"];
 
 /// The file that names a pack, whether it is there or not.
 const MANIFEST: &str = "pack.yaml";

@@ -13,6 +13,7 @@ use hearken_proto::definition::{Bundle, BundleFile, is_pack_name};
 use serde_json::Value;
 
 use crate::bundle::{FILE_BYTES_MAX, is_ignored, read_folder};
+use crate::install::{self, Register};
 use crate::yaml::{self, Format};
 use crate::{Error, Located};
 
@@ -165,10 +166,16 @@ fn subfolders(folder: &Path) -> Vec<PathBuf> {
     folders
 }
 
+/// What the manifest in `folder` says, as far as it can be read.
+#[must_use]
+pub(crate) fn said_of_itself(folder: &Path) -> Value {
+    let manifest = MANIFESTS.iter().map(|name| folder.join(name)).find(|place| place.is_file());
+    manifest.map_or(Value::Null, |place| read_manifest(&place))
+}
+
 /// What the pack in `folder` is called; nothing when that cannot be a pack's name.
 fn name_of(folder: &Path) -> Option<String> {
-    let manifest = MANIFESTS.iter().map(|name| folder.join(name)).find(|place| place.is_file());
-    let mut said = manifest.map_or(Value::Null, |place| read_manifest(&place));
+    let mut said = said_of_itself(folder);
     // Whatever else is wrong with the manifest is told with its line when the pack is loaded.
     if let Value::Object(members) = &mut said {
         members.retain(|key, value| matches!(key.as_str(), "ref" | "name") && value.is_string());
@@ -221,11 +228,50 @@ impl Search {
 
     fn folder(&mut self, folder: &Path) {
         match read_pack(folder) {
-            Ok(found) => self.add(found),
+            Ok(found) => {
+                if let Some(found) = self.registered(folder, found) {
+                    self.add(found);
+                }
+            }
             Err(error) => {
                 let place = folder.display().to_string();
                 let told = Located::fault("", &place, error.whole_text());
                 self.problems.push(told);
+            }
+        }
+    }
+
+    /// What is to be in force of a pack that was installed; all of one that was copied here.
+    fn registered(&mut self, folder: &Path, mut found: Found) -> Option<Found> {
+        let (root, own) = (folder.parent()?, folder.file_name()?.to_str()?);
+        let shown = folder.display().to_string();
+        let name = found.bundle.name.clone();
+        let register = match install::read_record(root, own) {
+            Ok(None) => return Some(found),
+            Ok(Some(record)) => record.register,
+            Err(error) => {
+                // Nobody is surprised by rules that do not run as by those that do.
+                let told = format!("{error}: its rules are left out");
+                self.problems.push(Located::fault(&name, &shown, told));
+                Register::Content
+            }
+        };
+        match register {
+            Register::All => Some(found),
+            Register::Content => {
+                let before = found.bundle.files.len();
+                found.bundle.files.retain(|file| !file.path.starts_with("rules/"));
+                if found.bundle.files.len() < before {
+                    let told = Located::notice(&name, "rules", "its rules are not loaded");
+                    let hint = format!("hearken pack load {name} --register rules");
+                    self.problems.push(told.hint(hint));
+                }
+                Some(found)
+            }
+            Register::None => {
+                let told = Located::notice(&name, &shown, "it is there and not loaded");
+                self.problems.push(told.hint(format!("hearken pack load {name}")));
+                None
             }
         }
     }

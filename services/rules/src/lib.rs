@@ -37,14 +37,14 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 const IN_FLIGHT_MAX: usize = 4000;
 /// Events judged before the next look at acknowledgements.
 const BATCH: usize = 256;
-/// Batches whose requests are not yet acknowledged.
+/// Batches, and parts of batches that lead to many messages, that are settled beside the judging.
 const SETTLING_MAX: usize = 8;
 
-/// Messages of one batch that may wait for their acknowledgement before the next is sent. With
-/// [`SETTLING_MAX`] batches settling, and as many for one event that matches many rules, it stays
-/// below what any bus takes at a time (4096): otherwise sending would wait for what only settling
-/// can free.
-const UNSETTLED_MAX: usize = 200;
+/// Messages that settle together: what a batch leads to when each event matches one rule. With
+/// [`SETTLING_MAX`] times as many settling, as many for one event that matches many rules, and as
+/// many of the rules that remember, it stays below what any bus takes at a time (4096): otherwise
+/// sending would wait for what only settling can free.
+const UNSETTLED_MAX: usize = BATCH;
 
 /// What the rule service is started with.
 #[derive(Debug)]
@@ -177,8 +177,7 @@ impl Service {
                     settlements.push(settlement);
                     // The bus takes a bounded number of messages that nobody waits for.
                     if unsettled >= UNSETTLED_MAX {
-                        let settled = settle::all(std::mem::take(&mut settlements)).await;
-                        self.counters.add(&settled);
+                        self.settle(std::mem::take(&mut settlements)).await;
                         unsettled = 0;
                     }
                 }
@@ -188,7 +187,19 @@ impl Service {
                 }
             }
         }
-        self.settling.push(Box::pin(settle::all(settlements)));
+        self.settle(settlements).await;
         Ok(())
+    }
+
+    /// Settles beside what comes next, as soon as there is room for it.
+    async fn settle(&mut self, settlements: Vec<Settlement>) {
+        while self.settling.len() >= SETTLING_MAX
+            && let Some(counters) = self.settling.next().await
+        {
+            self.counters.add(&counters);
+        }
+        if !settlements.is_empty() {
+            self.settling.push(Box::pin(settle::all(settlements)));
+        }
     }
 }

@@ -14,7 +14,7 @@ use hearken_kit::seal::Sealer;
 use hearken_kit::{payload, request};
 use hearken_packs::kv::Opened;
 use hearken_proto::record::Enforcement;
-use hearken_proto::request::TriggerInstance;
+use hearken_proto::request::{POOL_ANY, TriggerInstance};
 use hearken_proto::subject::Kind;
 use hearken_proto::{ActionRequest, Execution, Message, Status, Subject, Timestamp, id};
 use serde_json::{Map, Value, json};
@@ -82,10 +82,11 @@ impl Decided<'_> {
                     digest: draft.digest,
                     parameters: draft.parameters,
                     secret: draft.secret,
+                    pool: draft.pool,
                     ..self.request()
                 };
                 desk.sealer.seal_request(&mut request).map_err(|error| chain(&error))?;
-                let message = request::message(&desk.bus, &request, &draft.pool).map_err(text)?;
+                let message = request::message(&desk.bus, &request).map_err(text)?;
                 let bytes = message.body.len();
                 if bytes > REQUEST_BYTES_MAX {
                     let reason = format!(
@@ -145,6 +146,7 @@ impl Decided<'_> {
             secret: Vec::new(),
             rule: Some(self.rule.to_owned()),
             trigger_instance: Some(self.instance.clone()),
+            pool: POOL_ANY.to_owned(),
             requested_at: self.decided_at,
             user: USER.to_owned(),
             rerun_of: None,

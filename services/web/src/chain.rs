@@ -7,13 +7,15 @@
 use hearken_engine::judge::{Event, USER_DEFAULT};
 use hearken_packs::Definitions;
 use hearken_packs::kv::Opened;
-use hearken_proto::question::{Answer, Question, Shown};
+use hearken_proto::entry::TRIGGER_PARAMETERS;
+use hearken_proto::question::{Answer, EntryFilter, Question, Shown};
+use hearken_proto::record::Enforcement;
 use hearken_proto::subject::{Kind, Subject};
 use hearken_proto::{Execution, id};
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
-use crate::{App, ledger, view};
+use crate::{App, absence, ledger, view};
 
 /// Everything about an event or an execution, with verdicts.
 pub(crate) async fn explain(app: &App, wanted: &str) -> Result<Value, Fault> {
@@ -29,13 +31,14 @@ pub(crate) async fn explain(app: &App, wanted: &str) -> Result<Value, Fault> {
     let mut event = None;
     let mut verdicts = Vec::new();
     let mut executions: Vec<Execution> = Vec::new();
-    let mut enforcements = Vec::new();
+    let (mut awaited, mut enforcements) = (Vec::new(), Vec::new());
     for entry in &entries {
         match Subject::parse(prefix, &entry.subject) {
             Ok(Subject::Event { trigger }) => {
                 let definitions = app.0.definitions.at(entry.sequence).await?;
                 let id = name(app, entry).await?;
                 verdicts = judged(app, &definitions, &trigger, &id, entry);
+                awaited = absence::awaited(app, &definitions, &trigger, &id, entry);
                 event = Some(json!({
                     "id": id,
                     "trigger": trigger,
@@ -55,18 +58,66 @@ pub(crate) async fn explain(app: &App, wanted: &str) -> Result<Value, Fault> {
                     remember(&mut executions, state);
                 }
             }
-            Ok(Subject::Transition { .. }) => enforcements.push(entry.body.clone()),
+            Ok(Subject::Transition { kind: Kind::Enforcement, id }) => {
+                enforcements.push((id, entry.body.clone()));
+            }
             Ok(_) | Err(_) => {}
         }
+    }
+    let mut told = Vec::with_capacity(enforcements.len());
+    for (id, enforcement) in enforcements {
+        told.push(enforced(app, &id, enforcement, &executions, &entries).await?);
+    }
+    let mut shown = Vec::with_capacity(executions.len());
+    for execution in &executions {
+        let mut value = view::execution(execution);
+        if let Some(waits) = view::waits(app, execution).await {
+            view::set(&mut value, "waits", waits);
+        }
+        shown.push(value);
     }
     Ok(json!({
         "event": event,
         "rules": verdicts,
-        "enforcements": enforcements,
-        "executions": executions.iter().map(view::execution).collect::<Vec<_>>(),
+        "awaited": awaited,
+        "enforcements": told,
+        "executions": shown,
         "entries": entries,
         "truncated": more,
     }))
+}
+
+/// A record of a match that became no request, with the failed execution that was left of it, or
+/// with what is known of the wait that it began.
+async fn enforced(
+    app: &App,
+    id: &str,
+    mut record: Value,
+    executions: &[Execution],
+    entries: &[Shown],
+) -> Result<Value, Fault> {
+    let same = |e: &&Execution| id::execution_key(&e.request.execution) == id;
+    if let Some(left) = executions.iter().find(same) {
+        view::set(&mut record, "execution", json!(left.request.execution));
+    }
+    let read = serde_json::from_value::<Enforcement>(record.clone());
+    if let Ok(enforcement) = read
+        && enforcement.held_by.as_deref() == Some("absence")
+        && let Some(wait) = absence::wait(app, &enforcement, executions, entries).await?
+    {
+        view::set(&mut record, "wait", wait);
+    }
+    Ok(record)
+}
+
+/// Entries of the event stream, and whether there are more.
+pub(crate) async fn events(app: &App, filter: EntryFilter) -> Result<(Vec<Shown>, bool), Fault> {
+    let filter = EntryFilter { stream: "EVENTS".to_owned(), ..filter };
+    let answer = ledger::ask(&app.0.bus, &Question::Entries(filter)).await?;
+    let Answer::Entries { entries, more } = answer else {
+        return Err(Fault::bad("the ledger answered something else"));
+    };
+    Ok((entries, more))
 }
 
 /// The name an event has in requests: its id, or its place.
@@ -109,11 +160,7 @@ fn judged(
 ) -> Vec<Value> {
     let opened = Opened::of(&app.0.datastore);
     let context = opened.context(USER_DEFAULT);
-    let digest = entry
-        .headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(hearken_proto::entry::TRIGGER_PARAMETERS))
-        .map(|(_, digest)| digest.as_str());
+    let digest = entry.header(TRIGGER_PARAMETERS);
     let event =
         Event { id, trigger, parameters_digest: digest, payload: &entry.body, time: entry.time };
     let rules = definitions.registry.rules_of(trigger, digest);

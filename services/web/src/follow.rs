@@ -88,7 +88,7 @@ async fn watch_execution(
     let mut look = tokio::time::interval(LOOK_EVERY);
     let execution = state.request.execution.clone();
     loop {
-        let shown = view::whole(&app.0.bus, &state).await;
+        let shown = view::whole(app, &state).await;
         send(tx, &json!({ "execution": shown })).await?;
         if state.status.is_final() {
             return Ok(());

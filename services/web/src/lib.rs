@@ -7,6 +7,7 @@
 //! Invariant: every answer that is not one of success is `{"faultstring": …}`, with a hint where
 //! there is one.
 
+mod absence;
 mod auth;
 mod body;
 mod chain;
@@ -15,6 +16,8 @@ mod fault;
 mod follow;
 mod form;
 mod ledger;
+mod listing;
+mod permit;
 mod routes;
 mod run;
 mod schema;
@@ -81,6 +84,8 @@ struct Inner {
     sealer: Sealer,
     clock: Clock,
     token: String,
+    /// What was found out about executions that show tickets.
+    looked: auth::Looked,
     about: serde_json::Value,
     metrics: Metrics,
     /// By url.
@@ -99,6 +104,7 @@ pub async fn run(config: Config, bus: Bus, shutdown: Shutdown) {
         sealer: config.sealer,
         clock: config.clock,
         token: config.token,
+        looked: auth::Looked::default(),
         about: config.about,
         metrics: config.metrics,
         webhooks: config.webhooks.into_iter().map(|hook| (hook.url().to_owned(), hook)).collect(),

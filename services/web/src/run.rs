@@ -1,10 +1,11 @@
 //! Asking for an execution, taking it back, and asking for it again.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use hearken_engine::definition::Action;
 use hearken_engine::judge::USER_DEFAULT;
-use hearken_engine::parameters::mask::secret_names;
-use hearken_engine::parameters::{self, Surroundings};
+use hearken_engine::parameters::{self, Done, Surroundings};
 use hearken_engine::template::Scope;
 use hearken_kit::bus::{Bus, Error as BusError};
 use hearken_kit::{payload, request as asking};
@@ -16,12 +17,17 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::App;
+use crate::auth::Caller;
 use crate::fact::random_name;
 use crate::fault::Fault;
 use crate::ledger;
 
 /// Attempts at writing a cancellation: each loss means that the execution moved on meanwhile.
 const CANCEL_ATTEMPTS_MAX: u32 = 5;
+/// The longest delay of an execution: beyond it a request is older than the log keeps it.
+const DELAY_MAX: Duration = Duration::from_secs(24 * 3600);
+/// What a client may keep in the context of an execution.
+const CONTEXT_KEPT: [&str; 4] = ["trace_context", "source_channel", "api_user", "parent"];
 
 /// What a person asks for.
 #[derive(Debug, Deserialize)]
@@ -32,6 +38,10 @@ pub(crate) struct Wanted {
     /// Its parameters.
     #[serde(default)]
     pub parameters: Map<String, Value>,
+    /// Parameters taken over from an execution that is repeated: values, never templates. Nobody
+    /// gives them from outside.
+    #[serde(skip)]
+    pub done: Done,
     /// Whether texts among the parameters are to be read as the action declares them, because they
     /// were typed at a command line.
     #[serde(default)]
@@ -42,13 +52,53 @@ pub(crate) struct Wanted {
     /// Two requests with one key are one request.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// Milliseconds before which it does not start.
+    #[serde(default)]
+    pub delay: Option<u64>,
+    /// What a client of StackStorm's keeps beside an execution; what we know of it is kept.
+    #[serde(default)]
+    pub context: Option<Map<String, Value>>,
+    /// Taken from clients of StackStorm's and without a meaning here: notifications are rules.
+    #[serde(default, rename = "notify")]
+    pub _notify: Value,
+}
+
+impl Wanted {
+    /// An action with parameters, and nothing else said.
+    pub(crate) fn of(action: String, parameters: Map<String, Value>) -> Self {
+        Self {
+            action,
+            parameters,
+            done: Done::default(),
+            text: false,
+            user: None,
+            idempotency_key: None,
+            delay: None,
+            context: None,
+            _notify: Value::Null,
+        }
+    }
+
+    /// What an action asks for is for the user that it runs for.
+    pub(crate) fn by(mut self, caller: &Caller) -> Self {
+        if caller.is_action && self.user.is_none() {
+            self.user = Some(caller.user().to_owned());
+        }
+        self
+    }
+
+    /// What of the context given is kept: policies note theirs there, and nobody else does.
+    fn kept_context(&self) -> Map<String, Value> {
+        let given = self.context.iter().flatten();
+        let known = given.filter(|(name, _)| CONTEXT_KEPT.contains(&name.as_str()));
+        known.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
 }
 
 /// A request that is ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub request: ActionRequest,
-    pool: String,
 }
 
 /// Checks what is wanted against the action in force.
@@ -72,7 +122,8 @@ pub(crate) fn prepare(
     let asking = wanted.user.as_deref().unwrap_or(USER_DEFAULT);
     let context = app.0.datastore.context(asking);
     let scope = Scope::viewing(context.views());
-    let resolved = parameters::live(action, &given, &scope, &Surroundings::default());
+    let around = Surroundings::default();
+    let resolved = parameters::again(action, &given, &wanted.done, &scope, &around);
     let resolved = resolved.map_err(bad)?;
     let digest = definitions.registry.pack_digest(&action.pack).unwrap_or_default().to_owned();
     let cause = match &wanted.idempotency_key {
@@ -82,21 +133,29 @@ pub(crate) fn prepare(
     };
     let key = id::work_key(&cause, "", 0);
     let now = app.0.clock.now();
+    let delay = Duration::from_millis(wanted.delay.unwrap_or(0));
+    if delay > DELAY_MAX {
+        let most = DELAY_MAX.as_millis();
+        return Err(Fault::bad(format!("a delay is at most {most} ms (a day)"))
+            .hint("a rule on core.st2.DateTimer starts an action later than that"));
+    }
+    let context = wanted.kept_context();
     let request = ActionRequest {
         execution: id::execution(now, &key),
         action: wanted.action,
         digest,
-        parameters: resolved,
-        secret: secret_names(action, &given),
+        parameters: resolved.parameters,
+        secret: resolved.secret,
         rule: None,
         trigger_instance: None,
+        pool: action.pool.clone(),
         requested_at: now,
         user: wanted.user.unwrap_or_else(|| "hearken".to_owned()),
         rerun_of,
-        context: Map::new(),
-        not_before: None,
+        context,
+        not_before: (!delay.is_zero()).then(|| now.plus(delay)),
     };
-    Ok(Prepared { request, pool: action.pool.clone() })
+    Ok(Prepared { request })
 }
 
 /// The texts among `given`, as the values that the action declares.
@@ -138,16 +197,6 @@ pub(crate) fn without_immutable(app: &App, action: &str, parameters: &mut Map<St
     parameters.retain(|name, _| !is_set(name));
 }
 
-/// A value that was rendered before, so that it is not read as a template once more.
-pub(crate) fn rendered(value: Value) -> Value {
-    let Value::String(text) = &value else { return value };
-    let is_template = ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark));
-    if is_template && !text.contains("endraw") {
-        return format!("{{% raw %}}{text}{{% endraw %}}").into();
-    }
-    value
-}
-
 /// Stores a prepared request. Answers the execution as it stands: an earlier request with the same
 /// idempotency key may have brought it further already.
 pub(crate) async fn send(app: &App, prepared: Prepared) -> Result<Execution, Fault> {
@@ -166,7 +215,9 @@ pub(crate) async fn send(app: &App, prepared: Prepared) -> Result<Execution, Fau
     app.0.sealer.seal_request(&mut request).map_err(|error| {
         Fault::new(StatusCode::INTERNAL_SERVER_ERROR, format!("secrets cannot be kept: {error}"))
     })?;
-    let message = asking::message(bus, &request, &prepared.pool)?;
+    let mut message = asking::message(bus, &request)?;
+    // By its cause a repetition is found from what it repeats.
+    message.cause = request.rerun_of.as_deref().map(id::request);
     bus.publish(message).await?;
     Ok(Execution::requested(request))
 }
@@ -229,6 +280,9 @@ pub(crate) async fn cancel(app: &App, execution: &str) -> Result<Execution, Faul
                 Err(error) => return Err(error.into()),
             }
             if !held {
+                if state.status == Status::Pending {
+                    nudge(bus, &next).await?;
+                }
                 return Ok(next);
             }
         }
@@ -236,6 +290,17 @@ pub(crate) async fn cancel(app: &App, execution: &str) -> Result<Execution, Faul
         return Ok(Execution { status, ..state });
     }
     Err(Fault::new(StatusCode::CONFLICT, "the execution kept changing, try again"))
+}
+
+/// Sends the request of an execution that nobody held once more after its end: the runner that
+/// gets it does what follows an end.
+pub(crate) async fn nudge(bus: &Bus, ended: &Execution) -> Result<(), Fault> {
+    let mut message = asking::message(bus, &ended.request)?;
+    let key = id::execution_key(&ended.request.execution);
+    message.id = Some(id::derived(&["request", key, "ended"]));
+    message.cause = Some(id::request(&ended.request.execution));
+    bus.publish(message).await?;
+    Ok(())
 }
 
 /// Tells the runners at once; the transition tells them for certain.

@@ -26,10 +26,21 @@ pub(crate) fn accept(registry: &Registry, trigger: &str, payload: Value) -> Resu
     let checked = without_nulls(&payload, schema);
     let Err(reason) = check_value(&checked, schema) else { return Ok(payload) };
     let (path, reason, expected) = locate(&checked, schema, "payload".to_owned(), reason);
-    let expected: String =
-        Value::Object(expected.clone()).to_string().chars().take(SHOWN_MAX).collect();
+    let expected = shown(expected);
     Err(Fault::bad(format!("{path}: {reason}"))
         .hint(format!("the trigger type {trigger} expects {path} to be {expected}")))
+}
+
+/// Refuses a value that `schema` does not accept; `name` is what it is called.
+pub(crate) fn check(name: &str, value: &Value, schema: &Map<String, Value>) -> Result<(), Fault> {
+    let Err(reason) = check_value(value, schema) else { return Ok(()) };
+    let (path, reason, expected) = locate(value, schema, name.to_owned(), reason);
+    let expected = shown(expected);
+    Err(Fault::bad(format!("{path}: {reason}")).hint(format!("{path} is to be {expected}")))
+}
+
+fn shown(schema: &Map<String, Value>) -> String {
+    Value::Object(schema.clone()).to_string().chars().take(SHOWN_MAX).collect()
 }
 
 fn properties(schema: &Map<String, Value>) -> impl Iterator<Item = (&String, &Map<String, Value>)> {

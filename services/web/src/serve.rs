@@ -22,8 +22,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, Id, JoinSet};
 
-use crate::fault;
 use crate::seat::{Held, Seat};
+use crate::{fault, routes};
 
 /// Connections open at a time: half of the 1,024 files that a process may open by default.
 pub(crate) const CONNECTIONS_MAX: usize = 512;
@@ -135,6 +135,9 @@ async fn talk(stream: TcpStream, router: Router, seat: Seat, shutdown: Shutdown)
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(seat.clone());
+        if let Some(plain) = routes::plain(request.uri()) {
+            *request.uri_mut() = plain;
+        }
         let (answer, seat) = (router.call(request), seat.clone());
         async move {
             let response = answer.await.unwrap_or_else(|never| match never {});

@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 
 use crate::figures::{Rounds, percentile};
 use crate::latency::{self, PAUSE};
-use crate::packs;
+use crate::packs::{self, Shape};
 use crate::place::On;
 use crate::server::{Up, program};
 use crate::table::{Goal, Line, say};
@@ -25,21 +25,15 @@ const EVENTS: u64 = 1000;
 const WARM: u64 = 50;
 /// Bare processes.
 const SPAWNS: usize = 200;
+/// Where executions tell what became of them.
+const TRANSITIONS: &str = "hearken.transition.execution.>";
 /// Longer than any result takes.
 const STUCK: Duration = Duration::from_secs(30);
 
 /// Measures the chain.
 pub(crate) async fn measure() -> anyhow::Result<Vec<Line>> {
     let program = program()?;
-    let packs = tempfile::tempdir()?;
-    for file in packs::bundle(1, "script").files {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = packs.path().join("bench").join(&file.path);
-        std::fs::create_dir_all(path.parent().context("a folder")?)?;
-        std::fs::write(&path, &file.content)?;
-        let mode = if file.executable { 0o755 } else { 0o644 };
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))?;
-    }
+    let packs = packs::folder(Shape::Plain, 1, "script")?;
     let (mut chain, mut limit) = (Rounds::default(), Rounds::default());
     let mut slow = Rounds::default();
     for round in 0..ROUNDS {
@@ -64,14 +58,14 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Line>> {
             measured: chain.with("us"),
             baseline: limit.with("us"),
             ratio: ratio.to_string(),
-            goal: (Goal::AtMost(1.0), ratio.median()),
+            goals: vec![(Goal::AtMost(1.0), ratio.median())],
         },
         Line {
             what: "the same, p99".to_owned(),
             measured: slow.with("us"),
             baseline: "-".to_owned(),
             ratio: "-".to_owned(),
-            goal: (Goal::None, 0.0),
+            goals: vec![],
         },
     ])
 }
@@ -87,16 +81,42 @@ fn spawn() -> anyhow::Result<f64> {
     Ok(percentile(&micros, 0.5))
 }
 
+/// Publishes so many events at once, and waits until as many executions have succeeded.
+pub(crate) async fn burst(up: &Up, events: u64) -> anyhow::Result<()> {
+    let client = connect(up).await?;
+    let mut transitions = client.subscribe(TRANSITIONS).await?;
+    ready(&client).await?;
+    for number in 0..events {
+        let event = packs::event("hearken", number, 0);
+        client.publish(event.subject, event.body).await?;
+    }
+    let mut heard = 0;
+    while heard < events {
+        let transition = transitions.next().await.context("the listener has ended")?;
+        heard += u64::from(holds(&transition.payload, b"succeeded"));
+    }
+    Ok(())
+}
+
+async fn connect(up: &Up) -> anyhow::Result<async_nats::Client> {
+    let options = async_nats::ConnectOptions::new().token(up.token.clone());
+    Ok(options.connect(&up.url).await?)
+}
+
+/// Subscriptions are sure to exist only after a round trip of our own.
+async fn ready(client: &async_nats::Client) -> anyhow::Result<()> {
+    let mut ready = client.subscribe("bench.ready").await?;
+    client.publish("bench.ready", packs::event("hearken", 0, 0).body).await?;
+    ready.next().await.context("the listener has ended")?;
+    Ok(())
+}
+
 /// Publishes at the rate, and hears the last transition of each execution.
 async fn pass(up: &Up) -> anyhow::Result<Vec<f64>> {
-    let options = async_nats::ConnectOptions::new().token(up.token.clone());
-    let client = options.connect(&up.url).await?;
+    let client = connect(up).await?;
     let mut requests = client.subscribe("hearken.request.action.>").await?;
-    let mut transitions = client.subscribe("hearken.transition.execution.>").await?;
-    // Subscriptions are sure to exist only after a round trip of our own.
-    let mut ready = client.subscribe("bench.ready").await?;
-    client.publish("bench.ready", packs::event("hearken", 0).body).await?;
-    ready.next().await.context("the listener has ended")?;
+    let mut transitions = client.subscribe(TRANSITIONS).await?;
+    ready(&client).await?;
     let mut sent: HashMap<String, Instant> = HashMap::new();
     let mut running: HashMap<String, Instant> = HashMap::new();
     let mut micros = Vec::new();
@@ -127,7 +147,7 @@ async fn pass(up: &Up) -> anyhow::Result<Vec<f64>> {
                 }
             }
             _ = ticks.tick(), if number < EVENTS + WARM => {
-                let event = packs::event("hearken", number);
+                let event = packs::event("hearken", number, 0);
                 let id = format!("bench-{number}");
                 let mut headers = async_nats::HeaderMap::new();
                 headers.insert("Nats-Msg-Id", id.as_str());

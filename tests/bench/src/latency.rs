@@ -8,7 +8,7 @@ use hearken_kit::Shutdown;
 use hearken_kit::bus::Tail;
 
 use crate::figures::{Rounds, percentile};
-use crate::packs;
+use crate::packs::{self, Shape};
 use crate::place::{On, Place};
 use crate::raw;
 use crate::table::{Goal, Line, say};
@@ -44,7 +44,7 @@ pub(crate) async fn measure(on: On) -> anyhow::Result<Vec<Line>> {
             measured: ours.with("us"),
             baseline: theirs.with("us"),
             ratio: ratio.to_string(),
-            goal: (Goal::AtMost(bound), ratio.median()),
+            goals: vec![(Goal::AtMost(bound), ratio.median())],
         }
     });
     Ok(lines.to_vec())
@@ -56,8 +56,8 @@ pub(crate) async fn one(on: On, with_rules: bool) -> anyhow::Result<(f64, f64)> 
     let tail = place.bus.tail(&packs::request_subject(place.bus.prefix()), None).await?;
     let shutdown = Shutdown::new();
     if with_rules {
-        let definitions = place.definitions(1).await?;
-        let _service = place.rules(definitions, &shutdown);
+        let definitions = place.definitions(Shape::Plain, 1).await?;
+        place.rules(definitions, &shutdown).await?;
     } else {
         let bus = place.bus.clone();
         place.tasks.spawn("raw", async move {
@@ -90,7 +90,7 @@ async fn pass(place: &Place, mut tail: Tail) -> anyhow::Result<Vec<f64>> {
                 }
             }
             _ = ticks.tick(), if number < EVENTS + WARM => {
-                let mut event = packs::event(place.bus.prefix(), number);
+                let mut event = packs::event(place.bus.prefix(), number, 0);
                 let id = format!("bench-{number}");
                 event.id = Some(id.clone());
                 sent.insert(id, Instant::now());

@@ -37,12 +37,23 @@ fn processor() -> Duration {
 
 /// Processor time of another process, in seconds.
 pub(crate) fn processor_of(pid: u32) -> anyhow::Result<f64> {
+    Ok(processors_of(pid)?.0)
+}
+
+/// The same, and that of its children which have ended.
+pub(crate) fn processor_and_children_of(pid: u32) -> anyhow::Result<f64> {
+    let (own, children) = processors_of(pid)?;
+    Ok(own + children)
+}
+
+fn processors_of(pid: u32) -> anyhow::Result<(f64, f64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may hold blanks; the fields after it do not.
     let (_, fields) = stat.rsplit_once(')').context("a process")?;
     let mut fields = fields.split_whitespace().skip(11);
     let mut ticks = || -> anyhow::Result<f64> { Ok(fields.next().context("ticks")?.parse()?) };
-    Ok((ticks()? + ticks()?) / TICKS)
+    let (own, children) = (ticks()? + ticks()?, ticks()? + ticks()?);
+    Ok((own / TICKS, children / TICKS))
 }
 
 /// A field of a file of `/proc/<pid>`, as a number.

@@ -9,13 +9,15 @@ use hearken_kit::bus::{
     Bus, Credentials, Embedded, EmbeddedOptions, Nats, NatsOptions, StreamPlan,
 };
 use hearken_kit::router::Router;
+use hearken_kit::seal::{KEY_BYTES, Sealer};
 use hearken_kit::{Clock, Shutdown, Tasks};
 use hearken_log::{Durability, Log, Options, StreamOptions};
 use hearken_packs::Follower;
-use hearken_proto::Stream;
+use hearken_packs::kv::Datastore;
+use hearken_proto::{Message, Stream};
 use tempfile::TempDir;
 
-use crate::packs;
+use crate::packs::{self, Shape};
 use crate::server::NatsServer;
 
 /// Publishes that may wait for their acknowledgement while a stream is filled.
@@ -63,16 +65,16 @@ impl Place {
         Ok(Self { tasks: Tasks::new(), bus, nats, folder })
     }
 
-    /// Stores `count` events.
-    pub(crate) async fn fill(&self, count: u64) -> anyhow::Result<()> {
+    /// Stores events.
+    pub(crate) async fn fill(&self, events: impl Iterator<Item = Message>) -> anyhow::Result<()> {
         let mut pending = VecDeque::with_capacity(WINDOW);
-        for number in 0..count {
+        for event in events {
             if pending.len() == WINDOW
                 && let Some(oldest) = pending.pop_front()
             {
                 stored(oldest).await?;
             }
-            pending.push_back(self.bus.send(packs::event(self.bus.prefix(), number), None).await?);
+            pending.push_back(self.bus.send(event, None).await?);
         }
         for rest in pending {
             stored(rest).await?;
@@ -81,14 +83,18 @@ impl Place {
     }
 
     /// Puts a pack of so many rules in force, and follows it.
-    pub(crate) async fn definitions(&mut self, rules: usize) -> anyhow::Result<Follower> {
-        let offers = [packs::offer(rules)?];
+    pub(crate) async fn definitions(
+        &mut self,
+        shape: Shape,
+        rules: u64,
+    ) -> anyhow::Result<Follower> {
+        let offers = [packs::offer(shape, rules)?];
         hearken_packs::publish::publish(&self.bus, &offers).await?;
         let (follower, following) = Follower::start(self.bus.clone(), self.folder.path()).await?;
         let found = follower.current();
         let content = found.packs.get("bench").context("the pack")?;
         anyhow::ensure!(
-            content.loaded.definitions.rules.len() == rules,
+            content.loaded.definitions.rules.len() as u64 == rules,
             "{:?}",
             content.loaded.problems
         );
@@ -99,12 +105,24 @@ impl Place {
     }
 
     /// Starts the rule service; it ends with `shutdown`.
-    pub(crate) fn rules(&mut self, definitions: Follower, shutdown: &Shutdown) -> Service {
+    pub(crate) async fn rules(
+        &mut self,
+        definitions: Follower,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Service> {
+        let sealer = Sealer::from_hex(&"5a".repeat(KEY_BYTES))?;
+        let (bus, clock) = (self.bus.clone(), Clock::System);
+        let (datastore, following) =
+            Datastore::start(bus.clone(), sealer.clone(), clock.clone(), definitions.clone())
+                .await?;
+        let ends = shutdown.clone();
+        self.tasks.spawn("datastore", async move { following.run(ends).await.unwrap_or(()) });
+        let replica = "bench".to_owned();
+        let config = hearken_rules::Config { definitions, datastore, sealer, replica, clock };
         let (tx, rx) = tokio::sync::oneshot::channel();
-        let config = hearken_rules::Config { definitions };
-        let run = hearken_rules::run(config, self.bus.clone(), shutdown.clone());
+        let run = hearken_rules::run(config, bus, shutdown.clone());
         self.tasks.spawn("rules", async move { tx.send(run.await).unwrap_or(()) });
-        Service(rx)
+        Ok(Service(rx))
     }
 
     /// The place of the newest entry of a stream.

@@ -5,8 +5,6 @@
 /// Whether a goal of `at least` or `at most` is met.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
-    /// Nothing was promised.
-    None,
     /// The figure should not be smaller.
     AtLeast(f64),
     /// The figure should not be larger.
@@ -24,14 +22,13 @@ pub(crate) struct Line {
     pub baseline: String,
     /// Product by baseline, per round.
     pub ratio: String,
-    /// What it should be, and what number is held against it.
-    pub goal: (Goal, f64),
+    /// What it should be, and what number is held against it; empty when nothing was promised.
+    pub goals: Vec<(Goal, f64)>,
 }
 
 impl Goal {
     fn told(self, figure: f64) -> String {
         let (text, is_met) = match self {
-            Self::None => return "-".to_owned(),
             Self::AtLeast(bound) => (format!(">= {bound}"), figure >= bound),
             Self::AtMost(bound) => (format!("<= {bound}"), figure <= bound),
         };
@@ -47,8 +44,10 @@ pub(crate) fn head() {
 
 /// A line of it.
 pub(crate) fn line(row: &str, line: &Line) {
-    let Line { what, measured, baseline, ratio, goal } = line;
-    println!("| {row} | {what} | {measured} | {baseline} | {ratio} | {} |", goal.0.told(goal.1));
+    let Line { what, measured, baseline, ratio, goals } = line;
+    let told: Vec<String> = goals.iter().map(|(goal, figure)| goal.told(*figure)).collect();
+    let told = if told.is_empty() { "-".to_owned() } else { told.join(", ") };
+    println!("| {row} | {what} | {measured} | {baseline} | {ratio} | {told} |");
 }
 
 /// What goes on, on standard error.

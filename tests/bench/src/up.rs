@@ -24,7 +24,7 @@ pub(crate) fn start() -> anyhow::Result<Vec<Line>> {
         measured: millis.with("ms"),
         baseline: "-".to_owned(),
         ratio: "-".to_owned(),
-        goal: (Goal::None, 0.0),
+        goals: vec![],
     }])
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn rest() -> anyhow::Result<Vec<Line>> {
         measured,
         baseline: "-".to_owned(),
         ratio: "-".to_owned(),
-        goal,
+        goals: vec![goal],
     };
     Ok(vec![
         line(

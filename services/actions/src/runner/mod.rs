@@ -5,21 +5,23 @@
 
 mod announcement;
 mod http;
+mod inquirer;
 mod noop;
 mod python;
+mod remote;
 mod shell;
 
 use std::path::Path;
 
 use hearken_engine::definition::{Action, RunnerKind};
 use hearken_engine::judge::USER_DEFAULT;
-use hearken_engine::parameters::mask;
-use hearken_engine::parameters::{self, Surroundings};
+use hearken_engine::parameters::{self, Done, Resolved, Surroundings};
 use hearken_engine::template::Scope;
 use hearken_kit::Shutdown;
 use hearken_kit::bus::Bus;
 use hearken_kit::process::{self, Listener};
 use hearken_kit::seal::Secrets;
+use hearken_kit::ticket;
 use hearken_proto::{ActionRequest, Status};
 use serde_json::{Map, Value};
 
@@ -45,6 +47,20 @@ pub(crate) struct Job<'a> {
     pub cancel: &'a Shutdown,
     /// Hears what it prints.
     pub listener: Listener,
+}
+
+impl Job<'_> {
+    /// What the action shows to the HTTP API, as `ST2_ACTION_AUTH_TOKEN`: good for as long as the
+    /// execution goes on.
+    pub(crate) fn ticket(&self) -> String {
+        ticket::issue(&self.config.sealer, &self.request.execution, self.config.clock.now())
+    }
+
+    /// Where the HTTP API answers, with its version, as StackStorm tells it.
+    pub(crate) fn api_url(&self) -> String {
+        let url = self.config.api_url.trim_end_matches('/');
+        if url.is_empty() || url.ends_with("/v1") { url.to_owned() } else { format!("{url}/v1") }
+    }
 }
 
 /// What came of it.
@@ -75,11 +91,12 @@ pub(crate) async fn run(job: Job<'_>) -> Outcome {
         Ok(opened) => opened,
         Err(error) => return Outcome::failed(&error.to_string()),
     };
-    let mut secret = secret_names(&job);
-    let parameters = match complete(&job, &opened) {
-        Ok(parameters) => parameters,
+    let done = Done { values: opened, secret: job.request.secret.clone() };
+    let Resolved { parameters, mut secret } = match complete(&job, &done) {
+        Ok(resolved) => resolved,
         Err(error) => {
-            return Outcome::failed(&Secrets::of(&secret, &opened).hide(&error.to_string()));
+            let secrets = Secrets::of(&secret_names(&job), &done.values);
+            return Outcome::failed(&secrets.hide(&error.to_string()));
         }
     };
     let secrets = Secrets::of(&secret, &parameters);
@@ -102,39 +119,38 @@ async fn perform(job: Job<'_>, parameters: &Map<String, Value>, secret: &[String
         RunnerKind::HttpRequest => http::run(&job, parameters).await,
         RunnerKind::PythonScript => python::run(job, parameters).await,
         RunnerKind::Announcement => announcement::run(&job, parameters, secret).await,
-        RunnerKind::RemoteShellCommand
-        | RunnerKind::RemoteShellScript
-        | RunnerKind::ActionChain
-        | RunnerKind::Orquesta
-        | RunnerKind::Inquirer
-        | RunnerKind::WinrmCommand
+        RunnerKind::Inquirer => inquirer::run(parameters),
+        RunnerKind::RemoteShellCommand => remote::command(job, parameters).await,
+        RunnerKind::RemoteShellScript => remote::script(job, parameters).await,
+        RunnerKind::WinrmCommand
         | RunnerKind::WinrmPowershellCommand
-        | RunnerKind::WinrmPowershellScript
-        | RunnerKind::Unsupported(_) => {
+        | RunnerKind::WinrmPowershellScript => {
+            let name = job.action.runner.name();
+            Outcome::failed(&format!(
+                "the runner {name} is not supported: Hearken does not speak WinRM; Windows has an \
+                 OpenSSH server, which remote-shell-cmd reaches"
+            ))
+        }
+        RunnerKind::ActionChain | RunnerKind::Orquesta | RunnerKind::Unsupported(_) => {
             let name = job.action.runner.name();
             Outcome::failed(&format!("the runner {name} is not supported yet"))
         }
     }
 }
 
-/// Parameters that must not be shown: those the request names, and those whose
-/// default is secret or opens a secret.
+/// Parameters of the request that must not be shown: those it names, and those that the action
+/// declares secret by now.
 fn secret_names(job: &Job<'_>) -> Vec<String> {
     let mut names = job.request.secret.clone();
-    for name in mask::secret_names(job.action, &Map::new()) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let declared = job.action.secret_parameters().into_iter().map(str::to_owned);
+    names.extend(declared);
     names
 }
 
-/// What was asked for, with defaults filled in.
-fn complete(
-    job: &Job<'_>,
-    opened: &Map<String, Value>,
-) -> Result<Map<String, Value>, parameters::Error> {
+/// What was asked for, with defaults filled in. Only the action's own defaults are templates here:
+/// what was asked for is data.
+fn complete(job: &Job<'_>, done: &Done) -> Result<Resolved, parameters::Error> {
     let context = job.config.datastore.context(USER_DEFAULT);
     let scope = Scope::viewing(context.views());
-    parameters::finish(job.action, opened, &scope, &Surroundings::default())
+    parameters::finish(job.action, done, &scope, &Surroundings::default())
 }

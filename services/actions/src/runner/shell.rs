@@ -190,7 +190,8 @@ fn refused(ended: process::Outcome) -> Outcome {
     Outcome { status: Status::Failed, result }
 }
 
-fn environment(job: &Job<'_>, parameters: &Map<String, Value>) -> Vec<(OsString, OsString)> {
+/// What every program of ours gets of this process's environment.
+pub(super) fn inherited() -> Vec<(OsString, OsString)> {
     let mut environment: Vec<(OsString, OsString)> = INHERITED
         .iter()
         .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
@@ -198,30 +199,46 @@ fn environment(job: &Job<'_>, parameters: &Map<String, Value>) -> Vec<(OsString,
     if !environment.iter().any(|(name, _)| name == "PATH") {
         environment.push(("PATH".into(), PATH_DEFAULT.into()));
     }
+    environment
+}
+
+fn environment(job: &Job<'_>, parameters: &Map<String, Value>) -> Vec<(OsString, OsString)> {
+    let mut environment = inherited();
+    let given = given(job, parameters).into_iter();
+    environment.extend(given.map(|(name, value)| (name.into(), value.into())));
+    environment
+}
+
+/// What an action is told through its environment, here or elsewhere.
+pub(super) fn given(job: &Job<'_>, parameters: &Map<String, Value>) -> Vec<(String, String)> {
+    let mut told = Vec::new();
     if let Some(Value::Object(given)) = parameters.get("env") {
         for (name, value) in given {
             let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            environment.push((name.into(), value.into()));
+            told.push((name.clone(), value));
         }
     }
     // Last, so that nobody else says them: of a name that is there twice the last counts.
     let own = [
-        ("ST2_ACTION_PACK_NAME", job.action.pack.as_str()),
-        ("ST2_ACTION_EXECUTION_ID", job.request.execution.as_str()),
-        ("ST2_ACTION_API_URL", job.config.api_url.as_str()),
+        ("ST2_ACTION_PACK_NAME", job.action.pack.clone()),
+        ("ST2_ACTION_EXECUTION_ID", job.request.execution.clone()),
+        ("ST2_ACTION_API_URL", job.api_url()),
+        ("ST2_ACTION_AUTH_TOKEN", job.ticket()),
     ];
-    environment.extend(own.map(|(name, value)| (name.into(), value.into())));
+    told.extend(own.map(|(name, value)| (name.to_owned(), value)));
     if parameters.get("debug").and_then(Value::as_bool) == Some(true) {
-        environment.push(("ST2_ACTION_DEBUG".into(), "True".into()));
+        told.push(("ST2_ACTION_DEBUG".to_owned(), "True".to_owned()));
     }
-    environment
+    told
 }
 
-fn text<'a>(parameters: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+/// A parameter that is a text.
+pub(super) fn text<'a>(parameters: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     parameters.get(name).and_then(Value::as_str)
 }
 
-fn timeout(parameters: &Map<String, Value>) -> Duration {
+/// The time limit of a shell action.
+pub(super) fn timeout(parameters: &Map<String, Value>) -> Duration {
     let seconds = parameters.get("timeout").and_then(Value::as_f64).filter(|s| *s > 0.0);
     seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or(TIMEOUT_DEFAULT)
 }
@@ -267,7 +284,7 @@ fn outcome(ended: process::Outcome, limit: Duration) -> Outcome {
 }
 
 /// Output as a value: one trailing newline less, and JSON where it is JSON.
-fn parsed(captured: Captured) -> Value {
+pub(super) fn parsed(captured: Captured) -> Value {
     let whole = !captured.truncated && captured.bytes.len() <= JSON_BYTES_MAX;
     let mut text = String::from_utf8(captured.bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());

@@ -271,9 +271,10 @@ fn check_key(criterion: &Criterion, at: &str, problems: &mut Vec<Problem>) {
     } else if first != "trigger" {
         let message =
             format!("{:?} does not begin with \"trigger.\" and finds nothing", criterion.key);
-        problems.push(
-            Problem::notice(at, message).hint(format!("write \"trigger.{}\"", criterion.key)),
-        );
+        // What other tools call an event is not a part of it.
+        let meant = ["payload.", "event."].iter().find_map(|name| criterion.key.strip_prefix(name));
+        let meant = meant.unwrap_or(&criterion.key);
+        problems.push(Problem::notice(at, message).hint(format!("write \"trigger.{meant}\"")));
     }
 }
 

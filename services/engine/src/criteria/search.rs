@@ -110,7 +110,7 @@ fn element_matches(
 ) -> Result<bool, String> {
     let values = [("item", element)];
     let root = Root { values: &values, lookups: &["system"] };
-    let mut scope = Scope::viewing(input.views);
+    let mut scope = Scope::viewing_within(input.scope, input.views);
     scope.put("item", element);
     let inner = Input { root, scope: &scope, ..*input };
     let mut verdicts = Vec::with_capacity(criteria.len());

@@ -1,14 +1,13 @@
 //! Actions: something that can be run, with a schema of what it takes.
 
-use serde_json::{Map, Value, json};
+use hearken_proto::request::POOL_ANY;
+use serde_json::{Value, json};
 
 use super::parameter::{Parameter, Parameters};
 use super::problem::{Problem, pointer_token};
 use super::reader::Reader;
 use super::runner::RunnerKind;
 
-/// The runners that may take an action which names none.
-pub const POOL_ANY: &str = "any";
 /// Starts of an action that says it may be repeated but not how often.
 const ATTEMPTS_DEFAULT: u32 = 3;
 /// Most starts an action may ask for.
@@ -274,10 +273,4 @@ fn check_positions(effective: &Parameters, reader: &mut Reader<'_>) {
             reader.problems.push(Problem::fatal(at, message));
         }
     }
-}
-
-/// Parameters of a request with those that must not be shown replaced.
-#[must_use]
-pub fn masked(action: &Action, parameters: &Map<String, Value>) -> Map<String, Value> {
-    crate::parameters::mask::masked(&action.effective, parameters)
 }

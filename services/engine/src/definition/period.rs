@@ -1,11 +1,13 @@
-//! Spans of time as rules write them: `90s`, `5m`, `1h30m`, `2d`, or a number of seconds.
+//! Spans of time as rules and policies write them: `500ms`, `90s`, `5m`, `1h30m`, `2d`, or a number
+//! of seconds.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// Units from long to short, in seconds.
-const UNITS: &[(char, u64)] = &[('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+/// Units from long to short, in milliseconds.
+const UNITS: &[(&str, u64)] =
+    &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 /// The longest span that is remembered: a leap year. What is kept longer belongs in a database.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
@@ -53,21 +55,21 @@ fn parse(text: &str) -> Option<Duration> {
         return None;
     }
     let mut units = UNITS.iter();
-    let mut seconds = 0_u64;
+    let mut millis = 0_u64;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
         let (number, tail) = rest.split_at(digits);
         if number.is_empty() {
             return None;
         }
-        let mut letters = tail.chars();
-        let letter = letters.next()?;
-        let (_, factor) = units.find(|(unit, _)| *unit == letter)?;
+        let end = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let (wanted, tail) = tail.split_at(end);
+        let (_, factor) = units.find(|(unit, _)| *unit == wanted)?;
         let number = number.parse().unwrap_or(u64::MAX);
-        seconds = seconds.saturating_add(number.saturating_mul(*factor));
-        rest = letters.as_str();
+        millis = millis.saturating_add(number.saturating_mul(*factor));
+        rest = tail;
     }
-    Some(Duration::from_secs(seconds))
+    Some(Duration::from_millis(millis))
 }
 
 /// The span as a rule would write it.
@@ -78,11 +80,12 @@ pub fn show(period: Duration) -> String {
     }
     let mut rest = period.as_secs();
     let mut text = String::new();
-    for (unit, factor) in UNITS {
-        if rest >= *factor {
-            text.push_str(&(rest / factor).to_string());
-            text.push(*unit);
-            rest %= factor;
+    for (unit, millis) in UNITS {
+        let seconds = millis / 1_000;
+        if seconds > 0 && rest >= seconds {
+            text.push_str(&(rest / seconds).to_string());
+            text.push_str(unit);
+            rest %= seconds;
         }
     }
     if text.is_empty() { "0s".to_owned() } else { text }
@@ -104,6 +107,8 @@ mod tests {
             (json!(" 366d "), Ok("366d")),
             (json!(90), Ok("1m30s")),
             (json!(0.5), Ok("0.5s")),
+            (json!("500ms"), Ok("0.5s")),
+            (json!("1m500ms"), Ok("60.5s")),
             (json!("366d1s"), Err("a period must not be longer than 366 days")),
             (json!("99999999999999999999d"), Err("a period must not be longer than 366 days")),
             (json!(1e300), Err("a period must not be longer than 366 days")),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::period;
 use super::problem::{Problem, suggestion};
 use super::reader::{Reader, plain_name};
 
@@ -116,6 +117,17 @@ pub enum RetryOn {
 }
 
 impl Policy {
+    /// Parameters whose values are counted apart.
+    #[must_use]
+    pub fn attributes(&self) -> &[String] {
+        match &self.kind {
+            PolicyKind::Concurrency { attributes, .. } | PolicyKind::Rate { attributes, .. } => {
+                attributes
+            }
+            PolicyKind::Retry { .. } | PolicyKind::Unknown(_) => &[],
+        }
+    }
+
     /// Reads a policy of `pack`.
     #[must_use]
     pub fn from_value(pack: &str, value: &Value) -> (Option<Self>, Vec<Problem>) {
@@ -214,7 +226,8 @@ fn rate(reader: &mut Reader<'_>, at: &str) -> Option<PolicyKind> {
         missing(reader, at, "period", "period: 1m");
         return None;
     };
-    let period = span(value).filter(|period| (PERIOD_MIN..=PERIOD_MAX).contains(period));
+    let period =
+        period::read(value).ok().filter(|period| (PERIOD_MIN..=PERIOD_MAX).contains(period));
     if period.is_none() {
         let message = "period must be a duration from 100ms to 31d, or a number of seconds";
         let problem = Problem::fatal(reader.at("period"), message);
@@ -311,26 +324,6 @@ fn number(
 fn missing(reader: &mut Reader<'_>, at: &str, field: &str, example: &str) {
     let problem = Problem::fatal(at, format!("{field} is missing"));
     reader.problems.push(problem.hint(format!("for example {example}")));
-}
-
-/// A duration: `500ms`, `90s`, `5m`, `1h`, `2d`, or a number of seconds.
-fn span(value: &Value) -> Option<Duration> {
-    if let Some(seconds) = value.as_f64() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let text = value.as_str()?.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
-    let millis = match unit.trim() {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    Some(Duration::from_millis(number.checked_mul(millis)?))
 }
 
 #[cfg(test)]

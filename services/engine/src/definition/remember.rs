@@ -85,7 +85,8 @@ pub struct Expected {
 pub struct Key(Option<Template>);
 
 impl Key {
-    /// The key of the event in `scope`; a long one is replaced by its hash.
+    /// The key of the event in `scope`; a long one is replaced by its hash. No secret of the
+    /// datastore can be in it.
     ///
     /// # Errors
     /// Why the template has no text.
@@ -93,7 +94,8 @@ impl Key {
         let Some(template) = &self.0 else {
             return Ok(String::new());
         };
-        let text = template.render(scope).map_err(|error| error.to_string())?;
+        // Keys are kept, and quoted later as reasons.
+        let text = template.render(&Scope::closed(scope)).map_err(|error| error.to_string())?;
         Ok(if text.len() > KEY_MAX { format!("#{}", id::derived(&[&text])) } else { text })
     }
 
@@ -277,6 +279,14 @@ fn key(reader: &mut Reader<'_>) -> Option<Key> {
         return Some(Key::default());
     }
     let text = reader.text("key")?;
+    if text.contains("decrypt_kv") {
+        let at = reader.at("key");
+        let message = "keys cannot use secrets: they are kept, and quoted as reasons";
+        reader
+            .problems
+            .push(Problem::fatal(at, message).hint("tell events apart by what they carry"));
+        return None;
+    }
     match Template::parse(&text) {
         Ok(template) => Some(Key(Some(template))),
         Err(error) => {
@@ -286,5 +296,52 @@ fn key(reader: &mut Reader<'_>) -> Option<Key> {
             );
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::definition::Rule;
+    use crate::template::{Datastore, KeyScope, Views};
+
+    /// Opens everything.
+    #[derive(Debug)]
+    struct Keys;
+
+    impl Datastore for Keys {
+        fn value(&self, _scope: &KeyScope, key: &str) -> Option<String> {
+            Some(key.to_owned())
+        }
+
+        fn decrypt(&self, _value: &str) -> Result<String, String> {
+            Ok("hunter2".to_owned())
+        }
+    }
+
+    #[test]
+    fn no_secret_is_in_a_key() {
+        let keys: Arc<dyn Datastore> = Arc::new(Keys);
+        let views = Views::new(&keys, None);
+        let scope = Scope::viewing(&views);
+        let key = |text: &str| Key(Some(Template::parse(text).unwrap())).render(&scope);
+        assert_eq!(key("{{ st2kv.system.x }}"), Ok("x".to_owned()));
+        let odd = "{{ [st2kv.system.x] | map('decrypt' ~ '_kv') | first }}";
+        for text in ["{{ st2kv.system.x | decrypt_kv }}", odd] {
+            let refused = key(text).unwrap_err();
+            assert!(refused.contains("secrets cannot be used here"), "{refused}");
+        }
+        // Where it is plain to see it is said when the rule is read.
+        let rule = json!({
+            "name": "r", "trigger": {"type": "p.t"}, "action": {"ref": "core.noop"},
+            "throttle": {"limit": 1, "period": "1m", "key": "{{ st2kv.system.x | decrypt_kv }}"},
+        });
+        let (_rule, problems) = Rule::from_value("p", &rule);
+        let refused = problems.iter().find(|problem| problem.fatal).unwrap();
+        assert!(refused.message.contains("keys cannot use secrets"), "{refused:?}");
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::problem::Problem;
 use super::reader::Reader;
 use super::remember::{self, Remember};
+use super::trigger;
 use crate::criteria::Clause;
 
 const FIELDS: &[&str] = &[
@@ -117,6 +118,16 @@ impl Rule {
         let action = reference(reader, "action", "ref", ACTION_FIELDS);
         let criteria = criteria(reader);
         let remember = Remember::read(reader);
+        let expected = remember.as_ref().and_then(|remember| remember.absence.as_ref());
+        let expected = expected.map(|absence| ("/absence/of/trigger", &absence.of.trigger));
+        let own = trigger.as_ref().map(|trigger| ("/trigger", trigger));
+        for (at, Reference { reference, parameters }) in own.into_iter().chain(expected) {
+            let problem = trigger::check_parameters(reference, parameters);
+            reader.problems.extend(problem.map(|problem| Problem {
+                pointer: format!("{at}/parameters{}", problem.pointer),
+                ..problem
+            }));
+        }
         let tags = reader.get("tags").cloned().unwrap_or(Value::Null);
         let (name, trigger, mut action) = (name?, trigger?, action?);
         if !action.reference.contains('.') {

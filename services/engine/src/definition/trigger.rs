@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use super::reader::Reader;
+use crate::schedule::Schedule;
 
 const FIELDS: &[&str] = &[
     "name",
@@ -105,6 +106,33 @@ pub fn is_built_in(reference: &str) -> bool {
 #[must_use]
 pub fn is_timer(reference: &str) -> bool {
     matches!(reference, "core.st2.IntervalTimer" | "core.st2.DateTimer" | "core.st2.CronTimer")
+}
+
+/// Why no event of this type ever comes for `parameters`: those of the types that the system serves
+/// by itself are always checked. The pointer leads into the parameters.
+#[must_use]
+pub fn check_parameters(reference: &str, parameters: &Map<String, Value>) -> Option<Problem> {
+    if !needs_parameters(reference) {
+        return None;
+    }
+    if parameters.is_empty() {
+        let problem = Problem::fatal("", format!("{reference} without parameters never fires"));
+        return Some(problem.hint(match reference {
+            "core.st2.webhook" => "write parameters: {url: NAME}",
+            "core.st2.DateTimer" => "write parameters: {date: \"2030-12-31 23:59:59\"}",
+            "core.st2.CronTimer" => "write parameters: {hour: 3, timezone: UTC}",
+            _ => "write parameters: {unit: minutes, delta: 5}",
+        }));
+    }
+    if is_timer(reference) {
+        let parameters = Value::Object(parameters.clone());
+        return Schedule::parse(reference, &parameters, "UTC").err();
+    }
+    let url = parameters.get("url").and_then(Value::as_str).unwrap_or_default();
+    url.trim_matches('/').is_empty().then(|| {
+        Problem::fatal("/url", "a webhook without url never fires")
+            .hint("write url: NAME, then post to /v1/webhooks/NAME")
+    })
 }
 
 /// Whether a rule must say what it wants of this type before there can be events for it.

@@ -7,11 +7,12 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Context, Event, event_scope, input, matches, surroundings};
+use super::{Context, Event, UNTOLD, event_scope, input, matches, surroundings};
 use crate::criteria::{Clause, Input, Leaf, Tree, Witness};
 use crate::definition::{Action, Remember, Rule};
-use crate::parameters::mask::{MASK, masked, secret_names};
-use crate::parameters::{self, Given, Plan, Wanted};
+use crate::parameters::mask::{MASK, masked};
+use crate::parameters::{self, Given, Plan, Resolved, Wanted};
+use crate::registry::parameters_digest;
 use crate::template::Scope;
 use crate::value::compare::is_true;
 
@@ -71,6 +72,9 @@ pub struct Verdict {
     /// What the rule remembers, in one line: a match alone is then no request yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remembers: Option<String>,
+    /// Why a match alone tells less than it seems, for a rule that remembers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 /// Explains what `rule` makes of `event`. Whether the rule is switched on does not matter here.
@@ -101,26 +105,47 @@ pub fn explain(
         parameters: None,
         error: answer.err(),
         remembers: rule.remember.as_ref().map(Remember::describe),
+        notice: rule.remember.as_ref().map(not_looked_at),
     };
     if verdict.matches {
         match parameters_of(rule, action, event, &scope, context) {
             // People read it: secrets are not for them.
-            Ok(parameters) => {
-                verdict.parameters = Some(match action {
-                    Some(action) => shown(rule, action, &parameters),
-                    None => parameters,
-                });
-            }
+            Ok(resolved) => verdict.parameters = Some(shown(action, resolved)),
             Err(error) => verdict.error = Some(error.to_string()),
         }
     }
     verdict
 }
 
+/// What the rule's absence makes of an event that may be what it waits for, if it has one.
+#[must_use]
+pub fn explain_expected(rule: &Rule, event: &Event<'_>, context: &Context) -> Option<Verdict> {
+    let absence = rule.remember.as_ref()?.absence.as_ref()?;
+    let mut expected = rule.clone();
+    expected.trigger = absence.of.trigger.clone();
+    expected.criteria.clone_from(&absence.of.criteria);
+    expected.action.parameters.clear();
+    expected.remember = None;
+    Some(Verdict { parameters: None, ..explain(&expected, None, event, context) })
+}
+
+/// That a verdict on one event leaves out what the rule remembers of others.
+fn not_looked_at(remember: &Remember) -> String {
+    let all = remember.describe();
+    match &remember.window {
+        Some(window) if window.count > 1 => {
+            format!("a single event is not enough for {all}: what is remembered is not looked at")
+        }
+        Some(_) | None => format!("{all}: what is remembered is not looked at"),
+    }
+}
+
 /// The parameters as people may see them.
-fn shown(rule: &Rule, action: &Action, parameters: &Map<String, Value>) -> Map<String, Value> {
-    let mut shown = masked(&action.effective, parameters);
-    for name in secret_names(action, &rule.action.parameters) {
+fn shown(action: Option<&Action>, resolved: Resolved) -> Map<String, Value> {
+    let Resolved { parameters, secret } = resolved;
+    let masked = action.map(|action| masked(&action.effective, &parameters));
+    let mut shown = masked.unwrap_or_else(|| parameters.clone());
+    for name in secret {
         let is_untouched = shown.get(&name) == parameters.get(&name);
         if let Some(value) = shown.get_mut(&name).filter(|value| is_untouched && !value.is_null()) {
             *value = Value::from(MASK);
@@ -145,15 +170,21 @@ fn look(clause: &Clause, input: &Input<'_>, verdicts: &mut Vec<CriterionVerdict>
 fn look_at_leaf(leaf: &Leaf, input: &Input<'_>) -> CriterionVerdict {
     let criterion = &leaf.criterion;
     let mut witness = Witness::default();
-    let (verdict, why) = match criterion.evaluate(input, Some(&mut witness)) {
+    let scope = Scope::watching(input.scope);
+    let input = Input { scope: &scope, ..*input };
+    let (verdict, why) = match criterion.evaluate(&input, Some(&mut witness)) {
         Ok(true) => (Truth::Holds, None),
         Ok(false) => (Truth::Fails, witness.note),
         Err(reason) => (Truth::Error, Some(reason)),
     };
+    // What is made with a secret is told to nobody, and neither is how it compares.
+    let uses_secret = scope.take_opened();
+    let why = if uses_secret { why.map(|_| UNTOLD.to_owned()) } else { why };
+    let pattern = witness.pattern.map(|p| if uses_secret { Value::from(MASK) } else { p });
     CriterionVerdict {
         path: leaf.path.clone(),
         operator: criterion.operator_name.clone(),
-        pattern: witness.pattern.unwrap_or_else(|| criterion.raw_pattern.clone()),
+        pattern: pattern.unwrap_or_else(|| criterion.raw_pattern.clone()),
         value: witness.value,
         verdict,
         why,
@@ -161,9 +192,11 @@ fn look_at_leaf(leaf: &Leaf, input: &Input<'_>) -> CriterionVerdict {
 }
 
 fn look_at_tree(tree: &Tree, clause: &Clause, input: &Input<'_>) -> CriterionVerdict {
-    let (verdict, why) = match clause.evaluate(input) {
+    let scope = Scope::watching(input.scope);
+    let (verdict, why) = match clause.evaluate(&Input { scope: &scope, ..*input }) {
         Ok(true) => (Truth::Holds, None),
         Ok(false) => (Truth::Fails, None),
+        Err(_) if scope.take_opened() => (Truth::Error, Some(UNTOLD.to_owned())),
         Err(reason) => (Truth::Error, Some(reason)),
     };
     CriterionVerdict {
@@ -184,6 +217,16 @@ fn obstacle(rule: &Rule, event: &Event<'_>) -> Option<String> {
             rule.trigger.reference, event.trigger
         ));
     }
+    if let Some(heard) = event.parameters_digest
+        && let Some(wanted) = parameters_digest(&rule.trigger)
+        && wanted != heard
+    {
+        let wanted = Value::Object(rule.trigger.parameters.clone());
+        return Some(format!(
+            "the rule does not hear this event: it was published for other trigger parameters than \
+             {wanted}"
+        ));
+    }
     if !rule.criteria.is_empty() && !is_true(event.payload) {
         return Some("the event has no payload for the criteria to look at".to_owned());
     }
@@ -196,7 +239,7 @@ fn parameters_of(
     event: &Event<'_>,
     scope: &Scope<'_>,
     context: &Context,
-) -> Result<Map<String, Value>, parameters::Error> {
+) -> Result<Resolved, parameters::Error> {
     let given = &rule.action.parameters;
     let scope = &Scope::on_with(scope, context.views());
     if let Some(action) = action {
@@ -207,14 +250,23 @@ fn parameters_of(
             &surroundings,
         );
     }
-    let mut parameters = Map::new();
+    let mut resolved = Resolved::default();
+    let scope = Scope::watching(scope);
     for (name, value) in given {
-        let rendered = Given::compile(value).render(scope, Wanted::Text);
+        let rendered = Given::compile(value).render(&scope, Wanted::Text);
+        let uses_secret = scope.take_opened();
         let value = rendered.map_err(|error| parameters::Error::Render {
             parameter: name.clone(),
-            reason: error.to_string(),
+            reason: if uses_secret {
+                "it uses a secret: no more is told".to_owned()
+            } else {
+                error.to_string()
+            },
         })?;
-        parameters.insert(name.clone(), value);
+        if uses_secret {
+            resolved.secret.push(name.clone());
+        }
+        resolved.parameters.insert(name.clone(), value);
     }
-    Ok(parameters)
+    Ok(resolved)
 }

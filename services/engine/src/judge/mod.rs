@@ -19,7 +19,10 @@ use crate::template::Scope;
 use crate::value::compare::is_true;
 
 pub use context::{Context, Event, USER_DEFAULT};
-pub use explain::{CriterionVerdict, Truth, Verdict, explain};
+pub use explain::{CriterionVerdict, Truth, Verdict, explain, explain_expected};
+
+/// Why criteria that use a secret cannot be decided.
+const UNTOLD: &str = "a criterion cannot be decided; no more is told of criteria that use a secret";
 
 /// What became of one rule for one event.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,13 +113,13 @@ pub fn judge(registry: &Registry, event: &Event<'_>, context: &Context) -> Vec<J
     let backstop = candidates(registry, event, RuleKind::Backstop);
     let mut judgements = Vec::new();
     let mut matched = false;
-    for live in standard {
+    for (live, holds) in standard {
         let remembers = live.rule.remember.is_some();
         if remembers && (matched || backstop.is_empty()) {
             // Whether it matches would only matter to backstop rules.
             continue;
         }
-        let verdict = matches(&live.rule.criteria, event, &scope, context);
+        let verdict = matches_as_known(&live.rule.criteria, holds, event, &scope, context);
         matched |= verdict == Ok(true);
         if !remembers {
             judgements.extend(judgement(live, verdict, event, &scope, context));
@@ -125,8 +128,11 @@ pub fn judge(registry: &Registry, event: &Event<'_>, context: &Context) -> Vec<J
     if matched {
         return judgements;
     }
-    for live in backstop.into_iter().filter(|live| live.rule.remember.is_none()) {
-        let verdict = matches(&live.rule.criteria, event, &scope, context);
+    for (live, holds) in backstop {
+        if live.rule.remember.is_some() {
+            continue;
+        }
+        let verdict = matches_as_known(&live.rule.criteria, holds, event, &scope, context);
         judgements.extend(judgement(live, verdict, event, &scope, context));
     }
     judgements
@@ -139,12 +145,16 @@ pub(crate) fn standard_matches(
     scope: &Scope<'_>,
     context: &Context,
 ) -> bool {
-    candidates(registry, event, RuleKind::Standard)
-        .into_iter()
-        .any(|live| matches(&live.rule.criteria, event, scope, context) == Ok(true))
+    candidates(registry, event, RuleKind::Standard).into_iter().any(|(live, holds)| {
+        matches_as_known(&live.rule.criteria, holds, event, scope, context) == Ok(true)
+    })
 }
 
-fn candidates<'r>(registry: &'r Registry, event: &Event<'_>, kind: RuleKind) -> Vec<&'r LiveRule> {
+fn candidates<'r>(
+    registry: &'r Registry,
+    event: &Event<'_>,
+    kind: RuleKind,
+) -> Vec<(&'r LiveRule, Option<usize>)> {
     registry.candidates(event.trigger, event.parameters_digest, event.payload, kind)
 }
 
@@ -170,6 +180,20 @@ pub(crate) fn event_scope<'a>(event: &'a Event<'_>, context: &'a Context) -> Sco
     scope
 }
 
+/// As [`matches`], where the criterion at the place `holds` is known to.
+fn matches_as_known(
+    criteria: &[Clause],
+    holds: Option<usize>,
+    event: &Event<'_>,
+    scope: &Scope<'_>,
+    context: &Context,
+) -> Result<bool, String> {
+    let Some((before, [_, after @ ..])) = holds.and_then(|at| criteria.split_at_checked(at)) else {
+        return matches(criteria, event, scope, context);
+    };
+    Ok(matches(before, event, scope, context)? && matches(after, event, scope, context)?)
+}
+
 /// Whether all criteria hold, in file order, up to the first that does not.
 pub(crate) fn matches(
     criteria: &[Clause],
@@ -184,7 +208,10 @@ pub(crate) fn matches(
         return Ok(false);
     }
     let values = [("trigger", event.payload)];
-    Clause::all_hold(criteria, &input(&values, event, scope, context))
+    let scope = Scope::watching(scope);
+    let answer = Clause::all_hold(criteria, &input(&values, event, &scope, context));
+    // Reasons quote what they are about.
+    answer.map_err(|reason| if scope.take_opened() { UNTOLD.to_owned() } else { reason })
 }
 
 fn input<'a>(
@@ -225,13 +252,13 @@ pub(crate) fn enforce(
         Surroundings::default()
     };
     match target.parameters(&Scope::on_with(scope, context.views()), &surroundings) {
-        Ok(parameters) => Outcome::Request(RequestDraft {
+        Ok(resolved) => Outcome::Request(RequestDraft {
             action: action.reference.clone(),
             pack: action.pack.clone(),
             pool: action.pool.clone(),
             digest: target.digest.clone(),
-            parameters,
-            secret: target.secret.clone(),
+            parameters: resolved.parameters,
+            secret: resolved.secret,
         }),
         Err(error) => {
             let leaves_execution = error.leaves_execution()

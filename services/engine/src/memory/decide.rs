@@ -20,6 +20,8 @@ use crate::value::json::depth;
 
 /// The largest request that may wait, in bytes of JSON: a memory holds many.
 const REQUEST_MAX: usize = 64 * 1024;
+/// All requests that wait for one rule, in bytes of JSON: they are written down every few seconds.
+const WAITING_MAX: usize = 4 * 1024 * 1024;
 /// The deepest request that may wait: a memory around it must stay within what can be read.
 const DEPTH_MAX: usize = 64;
 
@@ -48,9 +50,14 @@ impl Memory {
         context: &Context,
     ) -> Vec<Decision> {
         let mut decisions = self.advance(event.time);
+        // The same event once more changes nothing, however much later it comes.
+        if self.recent.has(event.id) {
+            return decisions;
+        }
         let Some(hearers) = registry.hearers(event.trigger) else {
             return decisions;
         };
+        let due = decisions.len();
         let scope = event_scope(event, context);
         let case = Case { event, instance, scope: &scope, context, now: self.now() };
         let own = |kind| {
@@ -78,6 +85,10 @@ impl Memory {
             if !stuck.contains(&live.rule.reference.as_str()) {
                 self.decide(live, case, &mut decisions);
             }
+        }
+        if decisions.len() > due {
+            self.recent.add(event.id, case.now);
+            self.forget_names(case.now);
         }
         decisions
     }
@@ -233,7 +244,7 @@ impl Turn<'_> {
                 return Err(Box::new(outcome));
             }
         };
-        self.check_size(&request)?;
+        let bytes = self.check_size(&request)?;
         let due = now.plus(absence.period);
         let pending = Pending {
             due,
@@ -241,6 +252,7 @@ impl Turn<'_> {
             time: Moment::of(self.case.event.time),
             throttle,
             cooldown,
+            bytes,
             request,
         };
         if let Some((key, pending)) = self.kept.absence.put(key, pending) {
@@ -268,19 +280,28 @@ impl Turn<'_> {
         enforce(self.live, event, scope, context)
     }
 
-    fn check_size(&self, request: &RequestDraft) -> Passed<()> {
+    /// The size of a request that may wait.
+    fn check_size(&self, request: &RequestDraft) -> Passed<usize> {
         let reason = match serde_json::to_vec(request) {
             Err(error) => format!("the request cannot be kept: {error}"),
             Ok(bytes) if bytes.len() > REQUEST_MAX => {
                 let size = bytes.len();
                 format!("the request is {size} bytes long, and at most {REQUEST_MAX} can wait")
             }
+            Ok(bytes) if self.waiting_bytes() + bytes.len() > WAITING_MAX => {
+                format!("more than {WAITING_MAX} bytes of requests wait already")
+            }
             Ok(_) if request.parameters.values().any(|value| depth(value) > DEPTH_MAX) => {
                 format!("the request nests deeper than {DEPTH_MAX} and cannot wait")
             }
-            Ok(_) => return Ok(()),
+            Ok(bytes) => return Ok(bytes.len()),
         };
         Err(Box::new(failed(&self.live.rule, reason, false)))
+    }
+
+    /// Bytes of all requests that wait for this rule.
+    fn waiting_bytes(&self) -> usize {
+        self.kept.absence.values().map(|pending| pending.bytes).sum()
     }
 
     fn gate_keys(&self) -> Passed<GateKeys> {

@@ -108,6 +108,9 @@ pub(super) struct Pending {
     /// Its key for the cooldown of the rule.
     #[serde(default)]
     pub(super) cooldown: String,
+    /// Size of the request, in bytes of JSON.
+    #[serde(default)]
+    pub(super) bytes: usize,
     /// What it leads to.
     pub(super) request: RequestDraft,
 }

@@ -38,6 +38,10 @@ impl<T: Lasting> Keyed<T> {
         self.entries.get(key)
     }
 
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.values()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -23,6 +23,7 @@ mod kept;
 mod keyed;
 mod moment;
 mod outage;
+mod recent;
 mod state;
 
 pub use state::{Decision, Memory};

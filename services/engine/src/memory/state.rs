@@ -13,6 +13,7 @@ use super::gates::GateKeys;
 use super::kept::{Kept, Pending};
 use super::moment::Moment;
 use super::outage;
+use super::recent::Recent;
 use crate::judge::Outcome;
 use crate::registry::Registry;
 
@@ -27,6 +28,8 @@ pub struct Memory {
     due: BTreeSet<(Moment, String)>,
     /// When something of each rule runs out first.
     ends: BTreeSet<(Moment, String)>,
+    /// Events that were decided on.
+    pub(super) recent: Recent,
 }
 
 /// What a rule that remembers makes of an event.
@@ -60,6 +63,7 @@ impl Memory {
         {
             self.change(&rule, |kept| kept.forget(now));
         }
+        self.forget_names(now);
         decisions
     }
 
@@ -89,6 +93,16 @@ impl Memory {
             live.and_then(|live| live.fingerprint.as_ref()) == Some(&kept.fingerprint)
         });
         self.list_all();
+        self.forget_names(self.now());
+    }
+
+    /// Names of events matter as long as something else is remembered.
+    pub(super) fn forget_names(&mut self, now: Moment) {
+        if self.rules.is_empty() {
+            self.recent = Recent::default();
+        } else {
+            self.recent.forget(now);
+        }
     }
 
     /// When the first absence is due.
@@ -153,7 +167,7 @@ impl Memory {
 /// The first absence of a rule, if it is due by now, goes the rest of its way.
 fn fire(kept: &mut Kept, rule: &str, now: Moment) -> Option<Decision> {
     let (_, pending) = kept.absence.take_first(Some(now))?;
-    let Pending { due: _, instance, time, throttle, cooldown, request } = pending;
+    let Pending { due: _, instance, time, throttle, cooldown, bytes: _, request } = pending;
     let keys = GateKeys { throttle, cooldown };
     let outcome = kept.gates.hold(&keys, now).unwrap_or_else(|| {
         kept.gates.made(keys, now);
@@ -180,6 +194,7 @@ fn order(
 struct Shown<'m> {
     now: Option<Moment>,
     rules: &'m BTreeMap<String, Kept>,
+    recent: &'m Recent,
 }
 
 /// A memory as it is read.
@@ -188,19 +203,20 @@ struct Shown<'m> {
 struct Written {
     now: Option<Moment>,
     rules: BTreeMap<String, Kept>,
+    recent: Recent,
 }
 
 impl Serialize for Memory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Shown { now: self.now, rules: &self.rules }.serialize(serializer)
+        Shown { now: self.now, rules: &self.rules, recent: &self.recent }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Memory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Written { now, mut rules } = Written::deserialize(deserializer)?;
+        let Written { now, mut rules, recent } = Written::deserialize(deserializer)?;
         rules.retain(|_, kept| !kept.is_empty());
-        let mut memory = Self { now, rules, ..Self::default() };
+        let mut memory = Self { now, rules, recent, ..Self::default() };
         memory.list_all();
         Ok(memory)
     }

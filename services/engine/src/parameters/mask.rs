@@ -3,15 +3,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::definition::{Action, Parameters};
+use crate::definition::Parameters;
+use crate::value::json::{Layout, dumps};
 
 /// What stands in place of a secret.
 pub const MASK: &str = "********";
 /// A secret text of at least so many characters is looked for in the other values. Shorter ones
 /// appear by chance.
 const REPEATED_CHARS_MIN: usize = 4;
-/// The filter by which a template opens a secret of the datastore.
-const OPENING: &str = "decrypt_kv";
 
 /// `values` with everything hidden that `parameters` mark as secret, nested properties included.
 #[must_use]
@@ -48,33 +47,6 @@ pub fn has_secret(schema: &Map<String, Value>) -> bool {
         || schema.get("items").is_some_and(items)
 }
 
-/// Names of the parameters whose values must not be shown when `action` is given `given`: those it
-/// declares secret, and those into which a template puts a secret of the datastore.
-#[must_use]
-pub fn secret_names(action: &Action, given: &Map<String, Value>) -> Vec<String> {
-    let declared = action.secret_parameters().into_iter().map(str::to_owned);
-    let mut names: Vec<String> = declared.collect();
-    let defaults = action.effective.iter().filter_map(|parameter| {
-        parameter.default.as_ref().map(|default| (&parameter.name, default))
-    });
-    for (name, value) in given.iter().chain(defaults) {
-        if opens_secret(value) && !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    names
-}
-
-/// Whether a template in `value` opens a secret of the datastore.
-fn opens_secret(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains(OPENING),
-        Value::Array(items) => items.iter().any(opens_secret),
-        Value::Object(map) => map.iter().any(|(name, v)| name.contains(OPENING) || opens_secret(v)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
 /// The texts of `value` that are not in `hidden` any more.
 fn gather(value: &Value, hidden: &Value, secrets: &mut Vec<String>) {
     match (value, hidden) {
@@ -96,6 +68,8 @@ fn texts(value: &Value, found: &mut Vec<String>) {
         Value::String(_) | Value::Number(_) => {
             let text = crate::value::text::text(value);
             if text.chars().count() >= REPEATED_CHARS_MIN {
+                let forms = escaped(value);
+                found.extend(forms.into_iter().filter(|form| *form != text));
                 found.push(text);
             }
         }
@@ -103,11 +77,21 @@ fn texts(value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// A text as it stands within JSON: as it is written most often, and as Python and our templates
+/// write it.
+fn escaped(value: &Value) -> Vec<String> {
+    let mut forms = vec![value.to_string(), dumps(value, &Layout::default())];
+    forms.dedup();
+    let bare = |form: &str| Some(form.strip_prefix('"')?.strip_suffix('"')?.to_owned());
+    forms.into_iter().map(|form| bare(&form).unwrap_or(form)).collect()
+}
+
 fn repeats(value: &Value, secrets: &[String]) -> bool {
+    let within = |text: &str| secrets.iter().any(|secret| text.contains(secret));
     match value {
-        Value::String(text) => secrets.iter().any(|secret| text.contains(secret)),
+        Value::String(text) => within(text),
         Value::Array(items) => items.iter().any(|item| repeats(item, secrets)),
-        Value::Object(map) => map.values().any(|item| repeats(item, secrets)),
+        Value::Object(map) => map.iter().any(|(name, item)| within(name) || repeats(item, secrets)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -143,29 +127,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_opens_a_secret_is_one() {
-        let declared = json!({
-            "name": "login",
-            "runner_type": "local-shell-cmd",
-            "parameters": {
-                "token": {"type": "string", "secret": true},
-                "late": {"type": "string", "default": "{{ st2kv.system.x | decrypt_kv }}"},
-                "plain": {"type": "string"},
-            },
-        });
-        let (action, problems) = Action::from_value("demo", &declared);
-        assert!(problems.is_empty(), "{problems:?}");
-        let given = json!({
-            "cmd": "login {{st2kv.system.x|decrypt_kv}}",
-            "env": {"A": ["{{ st2kv.system.x | decrypt_kv }}"]},
-            "plain": "{{ st2kv.system.x }}",
-        });
-        let mut names = secret_names(&action.unwrap(), given.as_object().unwrap());
-        names.sort();
-        assert_eq!(names, ["cmd", "env", "late", "sudo_password", "token"]);
-    }
-
-    #[test]
     fn secrets_are_hidden_wherever_they_lie() {
         let schema = json!({
             "token": {"type": "string", "secret": true},
@@ -190,6 +151,14 @@ mod tests {
         assert_eq!(
             Value::Object(masked(&parameters, repeated.as_object().unwrap())),
             json!({"token": MASK, "plain": MASK, "unknown": ["z"]})
+        );
+        let written = json!({
+            "token": "a\"b\u{e9}c", "unknown": r#"{"t": "a\"b\u00e9c"}"#,
+            "plain": "{\"t\": \"a\\\"b\u{e9}c\"}",
+        });
+        assert_eq!(
+            Value::Object(masked(&parameters, written.as_object().unwrap())),
+            json!({"token": MASK, "plain": MASK, "unknown": MASK})
         );
         for (name, expected) in [("token", true), ("login", true), ("keys", true), ("plain", false)]
         {

@@ -2,7 +2,11 @@
 //!
 //! Two stages, as in StackStorm. [`live`] is the request: the given values rendered (they are all
 //! templates) and cast, plus defaults that are templates. [`finish`] is the run: the rest of the
-//! defaults. [`resolve()`] is both, for those who want the outcome at once.
+//! defaults. [`resolve()`] is both, for those who want the outcome at once, and [`again`] is a
+//! request that takes over values of another.
+//!
+//! Invariants: a value that was rendered is data and never a template; what is made with a secret,
+//! however it is transformed, is known to be secret.
 
 mod cast;
 mod given;
@@ -15,7 +19,7 @@ mod text;
 pub use given::{Given, Wanted};
 pub use plan::Plan;
 pub(crate) use resolve::check;
-pub use resolve::{Surroundings, finish, live, resolve};
+pub use resolve::{Done, Resolved, Surroundings, again, finish, live, resolve};
 pub use text::from_text;
 
 /// Why a request has no parameters.

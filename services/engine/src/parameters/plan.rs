@@ -1,12 +1,14 @@
 //! What depends on what: parameters may refer to each other, and to names of the surroundings.
 //!
 //! Which values are templates and what they need is known before any event, so the order is worked
-//! out once per rule, together with everything that can never work.
+//! out once per rule, together with everything that can never work, and with what is secret because
+//! it is made of something secret.
 
 use serde_json::{Map, Value};
 
 use super::Error;
 use super::given::{Given, Wanted};
+use super::resolve::Done;
 use crate::definition::{Action, Parameter, ParameterKind};
 use crate::template::looks_like_template;
 
@@ -22,6 +24,8 @@ pub struct Plan {
     pub(super) templates: Vec<(String, Given, Wanted)>,
     /// Names that belong in the outcome, with the type each is cast to.
     pub(super) outcome: Vec<(String, Option<ParameterKind>)>,
+    /// Names of what must not be shown: what is declared secret, and what is made of it.
+    pub(super) secret: Vec<String>,
     /// Whether a template looks at `action_context` or `config_context`.
     pub(super) needs_contexts: bool,
 }
@@ -91,13 +95,33 @@ impl Plan {
         given: &Map<String, Value>,
         offered: &[&str],
     ) -> Result<Self, Error> {
+        Self::again(action, given, &Done::default(), offered)
+    }
+
+    /// The same of a request that takes over values which were rendered already: they are data,
+    /// whatever they look like.
+    ///
+    /// # Errors
+    /// As [`Plan::live`].
+    pub(super) fn again(
+        action: &Action,
+        given: &Map<String, Value>,
+        done: &Done,
+        offered: &[&str],
+    ) -> Result<Self, Error> {
         let mut graph = Graph::default();
+        // What is given anew counts.
+        let kept = done.values.iter().filter(|(name, _)| !given.contains_key(*name));
+        for (name, value) in kept.clone() {
+            graph.add(name, Given::Literal(value.clone()));
+        }
         for (name, value) in given {
             graph.add(name, Given::compile(value));
         }
         graph.add_defaults(action.parameters.iter());
         graph.add_defaults(action.runner.parameters().iter());
-        let mut outcome: Vec<String> = given.keys().cloned().collect();
+        let mut outcome: Vec<String> =
+            given.keys().chain(kept.map(|(name, _)| name)).cloned().collect();
         for parameter in action.effective.iter() {
             let template = parameter
                 .default
@@ -108,22 +132,24 @@ impl Plan {
                 outcome.push(parameter.name.clone());
             }
         }
-        Self::order(action, graph, outcome, offered)
+        let secret = secret(action, done, &graph.edges);
+        Self::order(action, graph, outcome, offered).map(|plan| Self { secret, ..plan })
     }
 
-    /// The plan of a run: `given` values as they are, and every default.
+    /// The plan of a run: the values of its request as they are, and every default.
     ///
     /// # Errors
     /// [`Error::Unsatisfied`] and [`Error::Cycle`].
-    pub fn finish(action: &Action, given: &Map<String, Value>) -> Result<Self, Error> {
+    pub fn finish(action: &Action, done: &Done) -> Result<Self, Error> {
         let mut graph = Graph::default();
-        for (name, value) in given {
+        for (name, value) in &done.values {
             graph.add(name, Given::Literal(value.clone()));
         }
         graph.add_defaults(action.parameters.iter());
         graph.add_defaults(action.runner.parameters().iter());
         let outcome = action.effective.iter().map(|parameter| parameter.name.clone()).collect();
-        Self::order(action, graph, outcome, &[])
+        let secret = secret(action, done, &graph.edges);
+        Self::order(action, graph, outcome, &[]).map(|plan| Self { secret, ..plan })
     }
 
     fn order(
@@ -149,6 +175,7 @@ impl Plan {
             literals: Vec::new(),
             templates: Vec::new(),
             outcome: outcome.collect(),
+            secret: Vec::new(),
             needs_contexts,
         };
         let mut waiting = Vec::new();
@@ -179,6 +206,22 @@ impl Plan {
         }
         Ok(plan)
     }
+}
+
+/// What is declared secret or known to be, and what depends on it, directly or through others.
+fn secret(action: &Action, done: &Done, edges: &[(String, String)]) -> Vec<String> {
+    let mut secret: Vec<String> =
+        action.secret_parameters().into_iter().map(str::to_owned).collect();
+    let known = done.secret.iter().filter(|name| !secret.contains(name));
+    let known: Vec<String> = known.cloned().collect();
+    secret.extend(known);
+    // Each round adds a name at least.
+    while let Some((_, user)) =
+        edges.iter().find(|(root, user)| secret.contains(root) && !secret.contains(user))
+    {
+        secret.push(user.clone());
+    }
+    secret
 }
 
 /// The type a parameter is cast to: the runner's word counts more than the action's, where it has

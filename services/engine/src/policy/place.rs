@@ -61,7 +61,8 @@ fn place(policy: &Policy, action: Option<&Action>, request: &ActionRequest) -> O
         return Some(Place { entity, lane: LANE_ALL.to_owned() });
     }
     let mut parts = Vec::new();
-    for name in attributes {
+    // Sealed, equal values have different forms: what is secret cannot be told apart.
+    for name in attributes.iter().filter(|name| !request.secret.contains(name)) {
         let given = request.parameters.get(name);
         // What was not given counts as what the action takes for it.
         let default = || action?.effective.get(name)?.default.as_ref();
@@ -120,6 +121,7 @@ mod tests {
             secret: Vec::new(),
             rule: None,
             trigger_instance: None,
+            pool: hearken_proto::request::POOL_ANY.into(),
             requested_at: Timestamp::EPOCH,
             user: String::new(),
             rerun_of: None,
@@ -142,6 +144,20 @@ mod tests {
         assert_ne!(lane(json!({"host": "x"})), lane(json!({"host": "y"})));
         let text = lane(json!({})).to_string();
         assert_eq!(Place::parse(&text), Some(lane(json!({}))));
+    }
+
+    #[test]
+    fn what_is_secret_is_left_out() {
+        let attr = json!({"threshold": 1, "attributes": ["host", "token"]});
+        let policy = policy("one", "action.concurrency.attr", &attr);
+        let lane = |given: Value| {
+            let request = ActionRequest { secret: vec!["token".into()], ..request(&given) };
+            place(&policy, None, &request).expect("a gate")
+        };
+        let sealed = |text: &str| json!({"$sealed": text});
+        let one = lane(json!({"host": "x", "token": sealed("v1:k:1")}));
+        assert_eq!(one, lane(json!({"host": "x", "token": sealed("v1:k:2")})));
+        assert_ne!(one, lane(json!({"host": "y", "token": sealed("v1:k:1")})));
     }
 
     #[test]

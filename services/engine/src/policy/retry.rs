@@ -82,6 +82,7 @@ mod tests {
             secret: Vec::new(),
             rule: Some("p.r".into()),
             trigger_instance: None,
+            pool: hearken_proto::request::POOL_ANY.into(),
             requested_at: Timestamp::EPOCH,
             user: "hearken".into(),
             rerun_of: None,

@@ -93,4 +93,26 @@ mod tests {
         assert_eq!(told, [("p.a", ""), ("p.lost", "/resource_ref")]);
         assert!(findings.iter().all(|finding| !finding.problem.fatal));
     }
+
+    #[test]
+    fn an_attribute_that_is_secret_is_told() {
+        let policy = json!({
+            "name": "each", "resource_ref": "p.a", "policy_type": "action.concurrency.attr",
+            "parameters": {"threshold": 1, "attributes": ["host", "token"]},
+        });
+        let action = json!({
+            "name": "a", "runner_type": "noop",
+            "parameters": {"host": {"type": "string"}, "token": {"type": "string", "secret": true}},
+        });
+        let pack = PackDefinitions {
+            name: "p".into(),
+            actions: vec![Action::from_value("p", &action).0.expect("well-formed")],
+            policies: vec![Policy::from_value("p", &policy).0.expect("well-formed")],
+            ..PackDefinitions::default()
+        };
+        let (_registry, findings) = Registry::new([pack], &BTreeMap::new());
+        let told: Vec<&str> = findings.iter().map(|f| f.problem.message.as_str()).collect();
+        let expected = "attribute \"token\" of policy \"p.each\" is secret: it cannot be compared";
+        assert_eq!(told, [expected]);
+    }
 }

@@ -10,6 +10,15 @@ use crate::definition::RuleKind;
 #[derive(Debug, Default)]
 pub(crate) struct Buckets(Vec<Bucket>);
 
+/// A rule that might match an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Candidate {
+    /// Its place in the registry.
+    pub(super) place: usize,
+    /// The place of a criterion of it that is known to hold.
+    pub(super) holds: Option<usize>,
+}
+
 /// The rules that remember and listen to one trigger.
 #[derive(Debug, Default)]
 pub(crate) struct Hearers {
@@ -61,17 +70,28 @@ impl Buckets {
         payload: &Value,
         kind: RuleKind,
     ) -> Vec<usize> {
-        let mut places = Vec::new();
+        let found = self.find(digest, payload, kind);
+        found.into_iter().map(|candidate| candidate.place).collect()
+    }
+
+    /// The same, with what is known of their criteria.
+    pub(super) fn find(
+        &self,
+        digest: Option<&str>,
+        payload: &Value,
+        kind: RuleKind,
+    ) -> Vec<Candidate> {
+        let mut found = Vec::new();
         for bucket in &self.0 {
             // Rules that ask for no parameters hear every event of their trigger.
             if bucket.digest.is_some() && bucket.digest.as_deref() != digest {
                 continue;
             }
             match kind {
-                RuleKind::Standard => bucket.standard.candidates(payload, &mut places),
-                RuleKind::Backstop => bucket.backstop.candidates(payload, &mut places),
+                RuleKind::Standard => bucket.standard.candidates(payload, &mut found),
+                RuleKind::Backstop => bucket.backstop.candidates(payload, &mut found),
             }
         }
-        places
+        found
     }
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::bucket::Candidate;
 use crate::criteria::Clause;
 use crate::value::compare::is_true;
 
@@ -26,8 +27,8 @@ pub(super) struct Index {
 #[derive(Debug)]
 struct Table {
     path: Vec<String>,
-    texts: HashMap<String, Vec<usize>>,
-    numbers: HashMap<Number, Vec<usize>>,
+    texts: HashMap<String, Vec<Candidate>>,
+    numbers: HashMap<Number, Vec<Candidate>>,
 }
 
 /// A number as equality sees it: 1, 1.0 and true are one.
@@ -52,11 +53,14 @@ impl Index {
             return;
         }
         match lookup_criterion(criteria) {
-            Some((path, Key::Text(text))) => {
-                self.table(path).texts.entry(text.to_owned()).or_default().push(place);
+            Some((at, path, Key::Text(text))) => {
+                // Two texts are equal or not: what was looked up need not be compared again.
+                let candidate = Candidate { place, holds: Some(at) };
+                self.table(path).texts.entry(text.to_owned()).or_default().push(candidate);
             }
-            Some((path, Key::Number(number))) => {
-                self.table(path).numbers.entry(number).or_default().push(place);
+            Some((_at, path, Key::Number(number))) => {
+                let candidate = Candidate { place, holds: None };
+                self.table(path).numbers.entry(number).or_default().push(candidate);
             }
             None => self.rest.push(place),
         }
@@ -75,14 +79,15 @@ impl Index {
         self.tables.get_mut(at).expect("the place was just found or made")
     }
 
-    /// Adds the places of rules that `payload` could match.
-    pub(super) fn candidates(&self, payload: &Value, places: &mut Vec<usize>) {
-        places.extend(&self.free);
+    /// Adds the rules that `payload` could match.
+    pub(super) fn candidates(&self, payload: &Value, candidates: &mut Vec<Candidate>) {
+        let asked = |place: &usize| Candidate { place: *place, holds: None };
+        candidates.extend(self.free.iter().map(asked));
         // Criteria on an event without payload match nothing and fail on nothing.
         if !is_true(payload) {
             return;
         }
-        places.extend(&self.rest);
+        candidates.extend(self.rest.iter().map(asked));
         for table in &self.tables {
             let mut at = Some(payload);
             for name in &table.path {
@@ -93,21 +98,21 @@ impl Index {
                 Some(Key::Number(number)) => table.numbers.get(&number),
                 None => None,
             };
-            places.extend(found.into_iter().flatten());
+            candidates.extend(found.into_iter().flatten());
         }
     }
 }
 
-/// The first criterion that can be looked up, with its path below `trigger`.
-fn lookup_criterion(criteria: &[Clause]) -> Option<(&[String], Key<'_>)> {
-    for clause in criteria {
+/// The first criterion that can be looked up: its place, and its path below `trigger`.
+fn lookup_criterion(criteria: &[Clause]) -> Option<(usize, &[String], Key<'_>)> {
+    for (at, clause) in criteria.iter().enumerate() {
         if let Clause::One(leaf) = clause
             && let Some((names, pattern)) = leaf.criterion.equality()
             && let Some((root, path)) = names.split_first()
             && root == "trigger"
             && let Some(key) = key(pattern)
         {
-            return Some((path, key));
+            return Some((at, path, key));
         }
         if !clause.is_infallible() {
             return None;

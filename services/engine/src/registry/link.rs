@@ -5,11 +5,8 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use crate::definition::{Action, Rule};
-use crate::parameters::mask::secret_names;
-use crate::parameters::{self, Plan, Surroundings};
+use crate::parameters::{self, Plan, Resolved, Surroundings};
 use crate::template::Scope;
 
 /// Where a match leads.
@@ -27,8 +24,6 @@ pub(crate) struct Target {
     pub(crate) action: Arc<Action>,
     /// Digest of the action's pack.
     pub(crate) digest: String,
-    /// Names of the parameters whose values must not be shown.
-    pub(crate) secret: Vec<String>,
     plan: Result<Plan, parameters::Error>,
 }
 
@@ -40,19 +35,19 @@ impl Link {
         Self::Action(Box::new(Target {
             action: Arc::clone(action),
             digest: digest.cloned().unwrap_or_default(),
-            secret: secret_names(action, &rule.action.parameters),
             plan: Plan::live(action, &rule.action.parameters, &["trigger"]),
         }))
     }
 
-    /// What will keep every match from becoming a request.
-    pub(super) fn fault(&self) -> Option<String> {
+    /// What will keep every match from becoming a request, and where the rule says it.
+    pub(super) fn fault(&self) -> Option<(&'static str, String)> {
         match self {
-            Self::Missing(reason) => Some(reason.clone()),
+            Self::Missing(reason) => Some(("/action/ref", reason.clone())),
             Self::Action(target) => match &target.plan {
-                Err(error) => Some(error.to_string()),
+                Err(error) => Some(("/action/parameters", error.to_string())),
                 Ok(_) if !target.action.enabled => {
-                    Some(format!("action {:?} is disabled", target.action.reference))
+                    let reason = format!("action {:?} is disabled", target.action.reference);
+                    Some(("/action/ref", reason))
                 }
                 Ok(_) => None,
             },
@@ -71,7 +66,7 @@ impl Target {
         &self,
         scope: &Scope<'_>,
         surroundings: &Surroundings,
-    ) -> Result<Map<String, Value>, parameters::Error> {
+    ) -> Result<Resolved, parameters::Error> {
         let plan = self.plan.as_ref().map_err(Clone::clone)?;
         plan.live_parameters(&self.action, scope, surroundings)
     }

@@ -14,14 +14,15 @@ use hearken_proto::id;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::definition::problem::suggestion;
 use crate::definition::rule::Reference;
 use crate::definition::trigger::{is_built_in, is_timer, needs_parameters};
 use crate::definition::{Action, Policy, Problem, Rule, RuleKind, Sensor, TriggerType};
 use crate::policy::Policies;
 use crate::value::json::canonical;
 
-use bucket::Buckets;
 pub(crate) use bucket::Hearers;
+use bucket::{Buckets, Candidate};
 pub(crate) use link::Link;
 
 /// What one pack defines.
@@ -71,6 +72,15 @@ pub struct LiveRule {
     pub(crate) fingerprint: Option<String>,
     /// What it leads to.
     pub(crate) link: Link,
+}
+
+impl LiveRule {
+    /// Whether what `other` remembered is still remembered: an edit, or switching a rule off,
+    /// begins anew.
+    #[must_use]
+    pub fn keeps_memory_of(&self, other: &Self) -> bool {
+        self.enabled && other.enabled && self.fingerprint == other.fingerprint
+    }
 }
 
 /// A trigger with parameters that somebody must serve: a timer to run, a webhook to offer.
@@ -180,15 +190,17 @@ impl Registry {
             say(Problem::notice("/trigger/type", message)
                 .hint("the rule is live: any event of that name fires it"));
         }
-        if needs_parameters(trigger) && rule.trigger.parameters.is_empty() {
-            let message = format!("{trigger} without parameters never fires");
-            say(Problem::notice("/trigger/parameters", message));
-        }
         let action = self.actions.get(&rule.action.reference);
         let digest = action.and_then(|action| self.packs.get(&action.pack));
         let link = Link::new(&rule, action, digest);
-        if let Some(reason) = link.fault() {
-            say(Problem::notice("/action", format!("{reason}: every match is a failure")));
+        if let Some((at, reason)) = link.fault() {
+            let problem = Problem::notice(at, format!("{reason}: every match is a failure"));
+            let known: Vec<&str> = self.actions.keys().map(String::as_str).collect();
+            let meant = action.map_or_else(|| suggestion(&rule.action.reference, &known), |_| None);
+            say(match meant {
+                Some(meant) => problem.hint(format!("did you mean {meant:?}?")),
+                None => problem,
+            });
         }
         let expected = rule.remember.as_ref().and_then(|r| r.absence.as_ref());
         let expected = expected.map(|absence| &absence.of.trigger);
@@ -208,10 +220,6 @@ impl Registry {
     /// What there is to say about the trigger that an absence waits for.
     fn check_expected(&self, expected: &Reference) -> Option<Problem> {
         let trigger = &expected.reference;
-        if needs_parameters(trigger) && expected.parameters.is_empty() {
-            let message = format!("{trigger} without parameters never comes");
-            return Some(Problem::notice("/absence/of/trigger/parameters", message));
-        }
         let known = is_built_in(trigger) || self.triggers.contains_key(trigger);
         (!known).then(|| {
             let message = format!("nobody has registered trigger {trigger:?}");
@@ -227,6 +235,21 @@ impl Registry {
             let problem = Problem::notice("/resource_ref", message);
             Finding { kind: "policy", reference: policy.reference.clone(), problem }
         }));
+        for policy in self.policies.iter() {
+            let Some(action) = self.actions.get(&policy.action) else { continue };
+            let secret = action.secret_parameters();
+            let attributes = policy.attributes().iter();
+            for name in attributes.filter(|name| secret.contains(&name.as_str())) {
+                let message = format!(
+                    "attribute {name:?} of policy {:?} is secret: it cannot be compared",
+                    policy.reference
+                );
+                let problem = Problem::notice("/parameters/attributes", message)
+                    .hint("it is left out: executions that differ in nothing else count together");
+                let reference = policy.reference.clone();
+                findings.push(Finding { kind: "policy", reference, problem });
+            }
+        }
     }
 
     fn build_index(&mut self) {
@@ -255,18 +278,22 @@ impl Registry {
     }
 
     /// The rules that might match an event, in the order in which they are judged: all that could
-    /// match or fail are among them.
+    /// match or fail are among them. With each comes the place of a criterion of it that is known
+    /// to hold, if one is.
     pub(crate) fn candidates(
         &self,
         trigger: &str,
         digest: Option<&str>,
         payload: &Value,
         kind: RuleKind,
-    ) -> Vec<&LiveRule> {
+    ) -> Vec<(&LiveRule, Option<usize>)> {
         let Some(buckets) = self.index.get(trigger) else {
             return Vec::new();
         };
-        self.at(buckets.candidates(digest, payload, kind))
+        let mut found = buckets.find(digest, payload, kind);
+        found.sort_unstable();
+        let live = |found: Candidate| Some((self.rules.get(found.place)?, found.holds));
+        found.into_iter().filter_map(live).collect()
     }
 
     /// The rules at these places, in the order in which they are judged.
@@ -297,6 +324,21 @@ impl Registry {
                 Some(wanted) => Some(wanted.as_str()) == digest,
             })
             .collect()
+    }
+
+    /// The rules whose absence waits for events of `trigger` with parameters of this digest.
+    #[must_use]
+    pub fn rules_awaiting(&self, trigger: &str, digest: Option<&str>) -> Vec<&LiveRule> {
+        let hears = |wanted: &Option<String>| match wanted {
+            None => !needs_parameters(trigger),
+            Some(wanted) => Some(wanted.as_str()) == digest,
+        };
+        let awaits = |live: &&LiveRule| {
+            let absence = live.rule.remember.as_ref().and_then(|r| r.absence.as_ref());
+            let is_of = absence.is_some_and(|absence| absence.of.trigger.reference == trigger);
+            live.enabled && is_of && hears(&live.expected_digest)
+        };
+        self.rules.iter().filter(awaits).collect()
     }
 
     /// The action called `reference`.
@@ -393,7 +435,9 @@ fn twice(kind: &'static str, reference: &str) -> Finding {
     Finding { kind, reference: reference.to_owned(), problem: Problem::notice("", message) }
 }
 
-fn parameters_digest(trigger: &Reference) -> Option<String> {
+/// Digest of the trigger parameters that are asked for; none when none are.
+#[must_use]
+pub fn parameters_digest(trigger: &Reference) -> Option<String> {
     (!trigger.parameters.is_empty()).then(|| {
         let parameters = Value::Object(trigger.parameters.clone());
         trigger_parameters_digest(&trigger.reference, &parameters)

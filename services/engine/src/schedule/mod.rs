@@ -11,9 +11,11 @@ use jiff::tz::{Offset, TimeZone};
 use serde_json::Value;
 
 use crate::definition::Problem;
+use crate::definition::problem::{pointer_token, suggestion};
 use crate::value::moment;
 
 use cron::Cron;
+use field::Name;
 
 const INTERVAL: &str = "core.st2.IntervalTimer";
 const DATE: &str = "core.st2.DateTimer";
@@ -43,6 +45,7 @@ impl Schedule {
     /// # Errors
     /// A fatal problem with the pointer of the parameter.
     pub fn parse(trigger: &str, parameters: &Value, zone_default: &str) -> Result<Self, Problem> {
+        check_names(trigger, parameters)?;
         let zone = match parameters.get("timezone").filter(|zone| !zone.is_null()) {
             Some(zone) => zone.as_str().ok_or_else(|| {
                 Problem::fatal("/timezone", "timezone is the name of a time zone")
@@ -79,6 +82,27 @@ impl Schedule {
             Kind::Cron(cron) => cron.next(after.max(anchor)),
         }
     }
+}
+
+/// A misspelt parameter is refused: a cron timer without the field that was meant ticks too often.
+fn check_names(trigger: &str, parameters: &Value) -> Result<(), Problem> {
+    let mut known = vec!["timezone"];
+    match trigger {
+        INTERVAL => known.extend(["unit", "delta"]),
+        DATE => known.push("date"),
+        CRON => known.extend(Name::ALL.map(Name::word)),
+        _ => {}
+    }
+    let given = parameters.as_object().into_iter().flat_map(serde_json::Map::keys);
+    let Some(other) = given.into_iter().find(|name| !known.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    let at = format!("/{}", pointer_token(other));
+    let problem = Problem::fatal(at, format!("{trigger} takes no parameter {other:?}"));
+    Err(match suggestion(other, &known) {
+        Some(meant) => problem.hint(format!("did you mean {meant:?}?")),
+        None => problem.hint(format!("it takes {}", known.join(", "))),
+    })
 }
 
 fn interval(parameters: &Value) -> Result<Kind, Problem> {
@@ -185,6 +209,8 @@ mod tests {
             (CRON, json!({"hour": 25})),
             (CRON, json!({"hour": "x"})),
             (CRON, json!({"hour": 1, "timezone": "Mars/Base"})),
+            (CRON, json!({"minutes": 5})),
+            (INTERVAL, json!({"unit": "days", "delta": -1})),
             ("core.st2.webhook", json!({})),
         ] {
             assert!(Schedule::parse(trigger, &parameters, "UTC").is_err(), "{parameters}");

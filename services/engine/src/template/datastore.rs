@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 
@@ -139,6 +140,29 @@ pub(super) struct Keeper {
     pub(super) datastore: Arc<dyn Datastore>,
     /// For the filter that reads YAML.
     pub(super) yaml: Option<YamlReader>,
+    /// What is told when a secret is opened.
+    pub(super) opening: Opening,
+}
+
+/// What becomes of opening a secret, beside its text.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Opening {
+    /// Whether it is refused.
+    pub(super) is_refused: bool,
+    /// Who is told that it was done.
+    pub(super) noted: Vec<Arc<AtomicBool>>,
+}
+
+impl Keeper {
+    /// The clear text of an encrypted value.
+    pub(super) fn decrypt(&self, value: &str) -> Result<String, String> {
+        if self.opening.is_refused {
+            return Err("secrets cannot be used here".to_owned());
+        }
+        let text = self.datastore.decrypt(value)?;
+        self.opening.noted.iter().for_each(|noted| noted.store(true, Ordering::Relaxed));
+        Ok(text)
+    }
 }
 
 impl Object for Keeper {

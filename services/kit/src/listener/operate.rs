@@ -149,6 +149,9 @@ impl<S: Store> Session<S> {
                 .map_err(|headers::BadHeaders| Box::new(Refusal::bad_headers()))?;
         }
         let Decoded { id, cause, mut headers } = decoded;
+        if let Some(id) = id.as_deref().filter(|id| !permission::may_name(self.identity, id)) {
+            return Err(Box::new(Refusal::reserved_id(id)));
+        }
         let expected = match stream {
             Some(stream) => {
                 pub_ack::take_condition(&mut headers, self.context.stream_name(stream))?

@@ -49,6 +49,12 @@ impl Refusal {
         Self::new(Metric::Oversized, 400, 10097, "header size exceeds maximum allowed of 64k")
     }
 
+    /// An id of the kind that Hearken gives to its own events.
+    pub(super) fn reserved_id(id: &str) -> Self {
+        let text = format!("the message id {id:?} begins as Hearken's own do, choose another");
+        Self::new(Metric::RefusedPermission, 403, 10000, text)
+    }
+
     /// What JetStream would have been asked.
     pub(super) fn no_api() -> Self {
         Self::new(

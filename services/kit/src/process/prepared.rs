@@ -15,8 +15,8 @@
 //! - `R` and a process id: reap it as soon as it has ended, and not before;
 //! - at the end of the socket it kills the groups of what it has not been told to reap, and ends.
 //!
-//! Invariants: a forked process keeps its id until its group has been dealt with; a prepared process
-//! lives as long as anything that it forked is looked after, and ends with this process.
+//! Invariants: a forked process keeps its id until its group has been dealt with; a prepared
+//! process lives as long as anything that it forked is looked after, and ends with this process.
 
 use std::io::{self, IoSlice, pipe};
 use std::mem::MaybeUninit;
@@ -99,7 +99,8 @@ pub enum PreparedError {
 
 impl Prepared {
     /// Starts a program that prepares itself, and waits until it is ready, for `spawn.timeout` at
-    /// most. Its standard input is the socket, whatever `spawn` says of it.
+    /// most. Its standard input is the socket, whatever `spawn` says of it. Its marker has to be
+    /// its own, because its end is the end of all that carry it, and as long as those of the runs.
     ///
     /// # Errors
     /// [`PreparedError`]; nothing is left of it then.

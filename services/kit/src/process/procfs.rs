@@ -59,8 +59,8 @@ pub(super) fn stat(pid: i32) -> io::Result<Stat> {
 /// The wait status of a process that has ended and was not reaped, for somebody who is not its
 /// parent.
 ///
-/// The kernel shows a status to those alone who might trace the process, and to others a zero, which
-/// would be a success. So it counts only when the process is of our own user.
+/// The kernel shows a status to those alone who might trace the process, and to others a zero,
+/// which would be a success. So it counts only when the process is of our own user.
 pub(super) fn wait_status(pid: i32) -> io::Result<i32> {
     let owner = fs::metadata(format!("/proc/{pid}"))?.uid();
     if owner != rustix::process::geteuid().as_raw() {

@@ -247,6 +247,12 @@ impl Runs {
         Ok(())
     }
 
+    /// How many runs have begun and are not told yet.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.slots().taken.len()
+    }
+
     /// Which slots are whose. A panic while it was held has broken nothing: each change is whole.
     fn slots(&self) -> MutexGuard<'_, Slots> {
         self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)

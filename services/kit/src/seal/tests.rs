@@ -120,3 +120,19 @@ fn texts_of_secrets_are_hidden_wherever_they_are_said() {
     assert!(secrets.appear_in(&json!({"k": ["see hunter2"]})));
     assert!(!secrets.appear_in(&json!({"k": ["nothing", 5, null]})));
 }
+
+#[test]
+fn a_secret_is_found_within_json_too() {
+    let secret = "a\"b\\c\u{e9}\n";
+    let python = r#"{"t": "a\"b\\c\u00e9\n"}"#;
+    let parameters = json!({
+        "password": secret, "ours": json!({"t": secret}).to_string(), "python": python,
+        "other": "a",
+    });
+    let mut sealed = request(parameters, &["password"]);
+    sealer('a').seal_request(&mut sealed).unwrap();
+    sealed.secret.sort();
+    assert_eq!(sealed.secret, ["ours", "password", "python"]);
+    let secrets = Secrets::of(&["p".to_owned()], json!({"p": secret}).as_object().unwrap());
+    assert_eq!(secrets.hide(python), format!(r#"{{"t": "{MASK}"}}"#));
+}

@@ -58,6 +58,18 @@ class ActionTest(unittest.TestCase):
         self.assertIs(sys.modules["json"], json)
         self.assertEqual(module.A.__module__, "action_json")
 
+    def test_what_was_read_ahead_is_read_again_when_it_has_changed(self):
+        _module, path = self.load("VALUE = 1\n")
+        self.addCleanup(action.CODES.clear)
+        with open(os.path.join(self.folder.name, "broken.py"), "w") as file:
+            file.write("broken(")
+        action.read_ahead(self.folder.name)
+        self.assertEqual(list(action.CODES), [path])
+        self.assertEqual(action.load(path).VALUE, 1)
+        with open(path, "w") as file:
+            file.write("VALUE = 1000\n")
+        self.assertEqual(action.load(path).VALUE, 1000)
+
     def test_every_kind_of_constructor_is_served(self):
         from st2common.runners.base_action import Action
 

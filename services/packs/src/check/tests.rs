@@ -79,3 +79,39 @@ fn a_file_name_writes_no_line_of_its_own() {
     let (found, _) = text(root.path(), "shop");
     assert_eq!(found.lines().count(), 2, "{found}");
 }
+
+#[test]
+fn what_nobody_defines_is_told_at_its_line() {
+    let root = TempDir::new().unwrap();
+    let rule = |name: &str, action: &str| {
+        format!(
+            "name: {name}\nenabled: true\ntrigger:\n  type: core.st2.webhook\n  parameters: \
+             {{url: mine}}\naction:\n  ref: {action}\n"
+        )
+    };
+    write(root.path(), "shop/actions/note.yaml", "name: note\nrunner_type: noop\nenabled: false\n");
+    write(root.path(), "shop/rules/a.yaml", &rule("a", "shop.not"));
+    write(root.path(), "shop/rules/b.yaml", &rule("b", "shop.note"));
+    write(root.path(), "shop/rules/c.yaml", &rule("c", "core.noop"));
+    let wrong = "  parameters: {cmd: \"{{ trigger. }}\"}\n";
+    write(root.path(), "shop/rules/d.yaml", &(rule("d", "core.local") + wrong));
+    let policy = "name: p\npolicy_type: action.concurrency\nresource_ref: shop.gone\n\
+                  parameters: {threshold: 1}\n";
+    write(root.path(), "shop/policies/p.yaml", policy);
+    let hook = "name: e\nenabled: true\ntrigger: {type: core.st2.webhook}\naction: core.noop\n";
+    write(root.path(), "shop/rules/e.yaml", hook);
+    let (found, is_clean) = text(root.path(), "shop");
+    assert!(!is_clean, "{found}");
+    for expected in [
+        "policies/p.yaml:3: notice: no action is called \"shop.gone\": no effect",
+        "rules/a.yaml:7: notice: Action \"shop.not\" doesn't exist: every match is a failure\n  \
+         hint: did you mean \"shop.note\"?",
+        "rules/b.yaml:7: notice: action \"shop.note\" is disabled: every match is a failure",
+        "rules/d.yaml:8: notice: ",
+        "rules/e.yaml:3: error: core.st2.webhook without parameters never fires\n  hint: write \
+         parameters: {url: NAME}",
+    ] {
+        assert!(found.contains(expected), "{expected} is missing:\n{found}");
+    }
+    assert!(!found.contains("c.yaml"), "{found}");
+}

@@ -71,12 +71,13 @@ impl Opened {
         }
     }
 
-    /// Keeps what was opened for an event out of the reasons of its failures. Parameters that were
-    /// made with it are secret by themselves.
+    /// Keeps what was opened for an event out of the reasons why there is no request. Parameters
+    /// that were made with it are secret by themselves.
     pub fn hide_reasons<'a>(&self, outcomes: impl Iterator<Item = &'a mut Outcome>) {
         let Some(secrets) = self.take() else { return };
         for outcome in outcomes {
-            if let Outcome::Failed { reason, .. } = outcome {
+            // What holds a match back is told by the same words.
+            if let Outcome::Failed { reason, .. } | Outcome::Held { reason, .. } = outcome {
                 *reason = secrets.hide(reason);
             }
         }

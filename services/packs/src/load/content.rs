@@ -41,7 +41,7 @@ fn run(action: &str, given: &Value) -> Map<String, Value> {
     let (registry, _) = registry();
     let action = registry.action(action).unwrap();
     let given = given.as_object().cloned().unwrap_or_default();
-    resolve(action, &given, &Scope::default(), &Surroundings::default()).unwrap()
+    resolve(action, &given, &Scope::default(), &Surroundings::default()).unwrap().parameters
 }
 
 fn arguments(action: &str, given: &Value) -> Vec<String> {

@@ -48,6 +48,13 @@ fn the_bundled_packs_load_without_a_word() {
                 let on: Vec<_> = defined.rules.iter().filter(|rule| rule.enabled).collect();
                 assert_eq!((defined.rules.len(), on.len(), defined.actions.len()), (4, 3, 2));
             }
+            "packs" => {
+                let names: Vec<_> = defined.actions.iter().map(|a| a.reference.as_str()).collect();
+                assert_eq!(names.len(), 10);
+                for name in ["packs.install", "packs.uninstall", "packs.restart_component"] {
+                    assert!(names.contains(&name), "{name} is missing");
+                }
+            }
             other => panic!("pack {other} has no expectations"),
         }
     }

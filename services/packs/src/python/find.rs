@@ -27,8 +27,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// Bytes of an answer: a version and a path.
 const ANSWER_BYTES_MAX: usize = 8 << 10;
 /// What a candidate is asked.
-const QUESTION: &str = "import sys; sys.stdout.write('%d.%d %s' % (sys.version_info[0], sys.version_info[1], \
-     sys.executable))";
+const QUESTION: &str = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)";
 
 /// An interpreter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +40,12 @@ pub struct Interpreter {
 
 /// No interpreter will do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no Python {}.{} or newer on this host: {}", VERSION_MIN.0, VERSION_MIN.1, told(.tried))]
+#[error(
+    "there is no Python {}.{} or newer on this host: {}",
+    VERSION_MIN.0,
+    VERSION_MIN.1,
+    told(.tried)
+)]
 pub struct Missing {
     /// What was found instead.
     pub tried: Vec<String>,

@@ -26,7 +26,7 @@ fn names(roots: &Roots) -> Vec<String> {
 fn the_bundled_packs_are_canonical() {
     let packs = bundled();
     let names: Vec<_> = packs.iter().map(|found| found.bundle.name.as_str()).collect();
-    assert_eq!(names, ["core", "examples"]);
+    assert_eq!(names, ["core", "examples", "packs"]);
     for found in packs {
         let script = |path: &str| path.ends_with(".sh");
         assert!(found.bundle.files.iter().all(|file| file.executable == script(&file.path)));
@@ -80,8 +80,8 @@ fn a_later_root_wins_with_a_notice() {
     let mut roots = roots(&[one.path(), other.path()]);
     roots.bundled = true;
     let discovery = discover(&roots);
-    assert_eq!(names(&roots), ["core", "examples", "shop"]);
-    let shop = &discovery.packs[2];
+    assert_eq!(names(&roots), ["core", "examples", "packs", "shop"]);
+    let shop = &discovery.packs[3];
     assert_eq!(shop.origin, Origin::Folder(other.path().join("shop")));
     assert_eq!(shop.bundle.files[0].content, b"name: second");
     let told: Vec<_> = discovery.problems.iter().map(|told| told.message.as_str()).collect();

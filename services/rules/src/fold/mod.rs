@@ -35,6 +35,8 @@ use store::{Kept, Saved, Store};
 /// While something waits for a moment, log time moves at least this often: well below the gap that
 /// the engine takes for an outage of ours.
 const TIME_EVERY: Duration = Duration::from_secs(10);
+/// A memory is kept so much less often as it is large: half a megabyte a second at most.
+const KEEP_BYTES_PER_MILLI: usize = 512;
 /// The shortest pause between two entries that only move log time: clocks may differ.
 const TIME_PAUSE: Duration = Duration::from_millis(500);
 
@@ -111,6 +113,8 @@ struct Active<'a> {
     decisions: Decisions,
     /// When an entry that moves log time may be written next.
     time_after: Instant,
+    /// When the memory may be kept next: a large one less often.
+    keep_after: Instant,
 }
 
 enum Input {
@@ -148,6 +152,7 @@ impl<'a> Active<'a> {
             is_idle,
             decisions: Decisions::new(desk.clone()),
             time_after: Instant::now(),
+            keep_after: Instant::now(),
         })
     }
 
@@ -174,7 +179,7 @@ impl<'a> Active<'a> {
                         warn!(%error, "the lease on remembering could not be renewed");
                         false
                     });
-                    if !held || matches!(self.save().await?, Saved::Overtaken) {
+                    if !held || self.keep().await? == Saved::Overtaken {
                         return Ok(End::LeaseLost);
                     }
                 }
@@ -184,7 +189,7 @@ impl<'a> Active<'a> {
 
     /// Folds one entry.
     async fn take(&mut self, entry: &Entry) -> Result<(), Error> {
-        let mut decided = match judge::read(&self.fold.desk, self.in_force.mark, entry) {
+        let decided = match judge::read(&self.fold.desk, self.in_force.mark, entry) {
             Ok(Seen::Fact(fact)) => {
                 let registry = &self.in_force.registry;
                 let (event, instance) = (fact.event(entry), &fact.instance);
@@ -198,10 +203,6 @@ impl<'a> Active<'a> {
                 self.memory.advance(entry.time)
             }
         };
-        self.fold
-            .desk
-            .opened
-            .hide_reasons(decided.iter_mut().map(|decision| &mut decision.outcome));
         self.come_to(entry);
         self.decide(decided).await
     }
@@ -227,11 +228,24 @@ impl<'a> Active<'a> {
         self.time = entry.time;
     }
 
-    async fn decide(&mut self, decided: Vec<Decision>) -> Result<(), Error> {
+    async fn decide(&mut self, mut decided: Vec<Decision>) -> Result<(), Error> {
+        let outcomes = decided.iter_mut().map(|decision| &mut decision.outcome);
+        self.fold.desk.opened.hide_reasons(outcomes);
         for decision in decided {
             self.decisions.tell(&self.in_force.registry, decision).await?;
         }
         Ok(())
+    }
+
+    /// Keeps the memory if it is time for it.
+    async fn keep(&mut self) -> Result<Saved, Error> {
+        if Instant::now() < self.keep_after {
+            return Ok(Saved::NotNow);
+        }
+        let saved = self.save().await?;
+        let millis = self.store.bytes() / KEEP_BYTES_PER_MILLI;
+        self.keep_after = Instant::now() + Duration::from_millis(millis as u64);
+        Ok(saved)
     }
 
     async fn save(&mut self) -> Result<Saved, Error> {

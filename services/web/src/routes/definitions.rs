@@ -2,35 +2,33 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use hearken_engine::definition::rule::Reference;
 use hearken_engine::judge::{self, Event, USER_DEFAULT};
+use hearken_engine::registry::parameters_digest as trigger_digest;
 use hearken_packs::kv::Opened;
 use hearken_packs::{Definitions, publish};
-use hearken_proto::question::{Answer, EntryFilter, Question, Shown};
+use hearken_proto::question::{EntryFilter, PAGE_ENTRIES_MAX, Shown};
 use hearken_proto::subject::Subject;
 use hearken_proto::{Timestamp, entry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
-use crate::{App, chain, ledger};
+use crate::listing::Listing;
+use crate::{App, chain};
 
-/// Only what belongs to one pack.
-#[derive(Debug, Deserialize)]
-pub(crate) struct OfPack {
-    pack: Option<String>,
-}
+use super::sensors;
 
-impl OfPack {
-    fn selects(&self, pack: &str) -> bool {
-        self.pack.as_deref().is_none_or(|wanted| wanted == pack)
-    }
-}
+/// Pages of past events that are looked through for those that a rule hears.
+const PAGES_MAX: usize = 20;
 
 /// Actions.
-pub(crate) async fn actions(State(app): State<App>, Query(of): Query<OfPack>) -> Json<Vec<Value>> {
+pub(crate) async fn actions(State(app): State<App>, listing: Listing) -> Response {
     let definitions = app.0.definitions.current();
-    let all = definitions.registry.actions().filter(|action| of.selects(&action.pack));
-    Json(all.map(|action| action.to_value()).collect())
+    listing.of_all(
+        definitions.registry.actions().map(|action| named("action", action.to_value())).collect(),
+    )
 }
 
 /// One action.
@@ -40,14 +38,15 @@ pub(crate) async fn action(
 ) -> Result<Json<Value>, Fault> {
     let definitions = app.0.definitions.current();
     let found = definitions.registry.action(&reference);
-    found.map(|action| Json(action.to_value())).ok_or_else(|| absent("action", &reference))
+    found
+        .map(|action| Json(named("action", action.to_value())))
+        .ok_or_else(|| absent("action", &reference))
 }
 
 /// Rules.
-pub(crate) async fn rules(State(app): State<App>, Query(of): Query<OfPack>) -> Json<Vec<Value>> {
+pub(crate) async fn rules(State(app): State<App>, listing: Listing) -> Response {
     let definitions = app.0.definitions.current();
-    let all = definitions.registry.rules().filter(|live| of.selects(&live.rule.pack));
-    Json(all.map(rule_view).collect())
+    listing.of_all(definitions.registry.rules().map(rule_view).collect())
 }
 
 /// One rule.
@@ -61,15 +60,34 @@ pub(crate) async fn rule(
 }
 
 /// A rule as its file says, with whether it is on.
-fn rule_view(live: &hearken_engine::registry::LiveRule) -> Value {
-    live.rule.to_value(live.enabled)
+pub(super) fn rule_view(live: &hearken_engine::registry::LiveRule) -> Value {
+    named("rule", live.rule.to_value(live.enabled))
+}
+
+/// A definition with the names that StackStorm's clients ask for it by: ours is its reference.
+pub(super) fn named(kind: &str, mut value: Value) -> Value {
+    if let Some(members) = value.as_object_mut() {
+        let reference = members.get("ref").cloned().unwrap_or_default();
+        let uid =
+            format!("{kind}:{}", reference.as_str().unwrap_or_default().replacen('.', ":", 1));
+        members.insert("id".to_owned(), reference);
+        members.insert("uid".to_owned(), uid.into());
+    }
+    value
 }
 
 /// Trigger types.
-pub(crate) async fn triggers(State(app): State<App>, Query(of): Query<OfPack>) -> Json<Vec<Value>> {
+pub(crate) async fn triggers(State(app): State<App>, listing: Listing) -> Result<Response, Fault> {
+    Ok(listing.of_all(trigger_types(&app).await?))
+}
+
+/// Trigger types of files, and those that sensors registered when they ran.
+async fn trigger_types(app: &App) -> Result<Vec<Value>, Fault> {
     let definitions = app.0.definitions.current();
-    let all = definitions.registry.triggers().filter(|trigger| of.selects(&trigger.pack));
-    Json(all.map(trigger_view).collect())
+    let registered = sensors::look(app).await?.trigger_types(&definitions.registry);
+    let mut all: Vec<Value> = definitions.registry.triggers().map(trigger_view).collect();
+    all.extend(registered.into_iter().map(|view| named("trigger_type", view)));
+    Ok(all)
 }
 
 /// One trigger type.
@@ -77,18 +95,17 @@ pub(crate) async fn trigger(
     State(app): State<App>,
     Path(reference): Path<String>,
 ) -> Result<Json<Value>, Fault> {
-    let definitions = app.0.definitions.current();
-    let found = definitions.registry.triggers().find(|trigger| trigger.reference == reference);
-    found
-        .map(|trigger| Json(trigger_view(trigger)))
-        .ok_or_else(|| absent("trigger type", &reference))
+    let is_it = |view: &Value| view.get("ref").and_then(Value::as_str) == Some(&reference);
+    let found = trigger_types(&app).await?.into_iter().find(is_it);
+    found.map(Json).ok_or_else(|| absent("trigger type", &reference))
 }
 
 /// Sensors.
-pub(crate) async fn sensors(State(app): State<App>, Query(of): Query<OfPack>) -> Json<Vec<Value>> {
+pub(crate) async fn sensors(State(app): State<App>, listing: Listing) -> Result<Response, Fault> {
     let definitions = app.0.definitions.current();
-    let all = definitions.registry.sensors().filter(|sensor| of.selects(&sensor.pack));
-    Json(all.map(sensor_view).collect())
+    let states = sensors::look(&app).await?;
+    let all = definitions.registry.sensors();
+    Ok(listing.of_all(all.map(|sensor| states.complete(sensor, sensor_view(sensor))).collect()))
 }
 
 /// One sensor.
@@ -98,34 +115,39 @@ pub(crate) async fn sensor(
 ) -> Result<Json<Value>, Fault> {
     let definitions = app.0.definitions.current();
     let found = definitions.registry.sensors().find(|sensor| sensor.reference == reference);
-    found.map(|sensor| Json(sensor_view(sensor))).ok_or_else(|| absent("sensor", &reference))
+    let sensor = found.ok_or_else(|| absent("sensor", &reference))?;
+    Ok(Json(sensors::look(&app).await?.complete(sensor, sensor_view(sensor))))
 }
 
-fn trigger_view(trigger: &hearken_engine::definition::TriggerType) -> Value {
-    json!({
+pub(super) fn trigger_view(trigger: &hearken_engine::definition::TriggerType) -> Value {
+    let view = json!({
         "ref": trigger.reference,
         "pack": trigger.pack,
         "name": trigger.name,
         "description": trigger.description,
         "payload_schema": trigger.payload_schema,
         "parameters_schema": trigger.parameters_schema,
-    })
+        "tags": [],
+    });
+    named("trigger_type", view)
 }
 
 fn sensor_view(sensor: &hearken_engine::definition::Sensor) -> Value {
-    json!({
+    let view = json!({
         "ref": sensor.reference,
         "pack": sensor.pack,
         "enabled": sensor.enabled,
         "description": sensor.description,
         "entry_point": sensor.entry_point,
-    })
+    });
+    named("sensor_type", view)
 }
 
 /// Packs.
-pub(crate) async fn packs(State(app): State<App>) -> Json<Vec<Value>> {
+pub(crate) async fn packs(State(app): State<App>, listing: Listing) -> Response {
     let definitions = app.0.definitions.current();
-    Json(definitions.packs.iter().map(|(name, content)| pack_view(name, content)).collect())
+    let packs = definitions.packs.iter().map(|(name, content)| pack_view(name, content));
+    listing.of_all(packs.collect())
 }
 
 /// One pack, with everything worth knowing about its files.
@@ -148,6 +170,7 @@ fn pack_view(name: &str, content: &hearken_packs::Content) -> Value {
     let counted = &content.loaded.definitions;
     let version = content.loaded.manifest.as_ref().map(|manifest| manifest.version.as_str());
     json!({
+        "id": name,
         "name": name,
         "ref": name,
         "version": version,
@@ -159,7 +182,7 @@ fn pack_view(name: &str, content: &hearken_packs::Content) -> Value {
     })
 }
 
-fn absent(what: &str, reference: &str) -> Fault {
+pub(super) fn absent(what: &str, reference: &str) -> Fault {
     Fault::missing(format!("no {what} is called {reference:?}"))
 }
 
@@ -193,7 +216,8 @@ pub(crate) struct TestQuery {
     last: Option<usize>,
 }
 
-/// What a rule would make of past events: one in force, or the one in the body.
+/// What a rule would make of past events: one in force, or the one in the body. A body with an
+/// `event` has that judged, by the `rule` beside it or by the one in force.
 pub(crate) async fn test(
     State(app): State<App>,
     Path(reference): Path<String>,
@@ -201,38 +225,32 @@ pub(crate) async fn test(
     body: Option<Json<Value>>,
 ) -> Result<Json<Vec<Value>>, Fault> {
     let definitions = app.0.definitions.current();
-    let rule = match body {
-        Some(Json(value)) if !value.is_null() => {
-            let (rule, problems) = hearken_engine::definition::Rule::for_trial("test", &value);
-            let why = problems.iter().find(|problem| problem.fatal).map(|p| p.message.clone());
-            rule.ok_or_else(|| Fault::bad(why.unwrap_or_default()))?
-        }
-        _ => definitions
-            .registry
-            .rule(&reference)
-            .map(|live| live.rule.clone())
-            .ok_or_else(|| absent("rule", &reference))?,
+    let body = body.map_or(Value::Null, |Json(body)| body);
+    let (given, invented) = match body.get("event") {
+        Some(event) => (body.get("rule").unwrap_or(&Value::Null), Some(event)),
+        None => (&body, None),
     };
-    let filter = match query.event {
-        Some(id) => by_id(id),
-        None => EntryFilter {
-            subject: format!("event.{}", rule.trigger.reference),
-            limit: query.last.unwrap_or(1),
-            descending: true,
-            ..EntryFilter::default()
-        },
+    let rule = if given.is_null() {
+        let live = definitions.registry.rule(&reference);
+        live.map(|live| live.rule.clone()).ok_or_else(|| absent("rule", &reference))?
+    } else {
+        let pack = given.get("pack").and_then(Value::as_str).unwrap_or("test");
+        let (rule, problems) = hearken_engine::definition::Rule::for_trial(pack, given);
+        let why = problems.iter().find(|problem| problem.fatal).map(|p| p.message.clone());
+        rule.ok_or_else(|| Fault::bad(why.unwrap_or_default()))?
     };
-    let filter = EntryFilter { stream: "EVENTS".to_owned(), ..filter };
-    let Answer::Entries { entries, .. } =
-        ledger::ask(&app.0.bus, &Question::Entries(filter)).await?
-    else {
-        return Err(Fault::bad("the ledger answered something else"));
+    if let Some(invented) = invented {
+        let event = invented_event(invented, app.0.clock.now())?;
+        return Ok(Json(vec![verdict(&app, &definitions, &rule, &event)]));
+    }
+    let entries = match query.event {
+        Some(id) => chain::events(&app, by_id(id)).await?.0,
+        None => heard(&app, &rule.trigger, query.last.unwrap_or(1)).await?,
     };
     if entries.is_empty() {
-        return Err(Fault::missing(format!(
-            "no event of {} is in the log",
-            rule.trigger.reference
-        )));
+        let Reference { reference, parameters } = &rule.trigger;
+        let with = if parameters.is_empty() { "" } else { " with the parameters of the rule" };
+        return Err(Fault::missing(format!("no event of {reference}{with} is in the log")));
     }
     let mut verdicts = Vec::with_capacity(entries.len());
     for entry in &entries {
@@ -240,6 +258,43 @@ pub(crate) async fn test(
         verdicts.push(tried(&app, &definitions, &rule, &id, entry));
     }
     Ok(Json(verdicts))
+}
+
+/// The last events that a rule with this trigger hears, newest first.
+async fn heard(app: &App, trigger: &Reference, limit: usize) -> Result<Vec<Shown>, Fault> {
+    let wanted = trigger_digest(trigger);
+    let mut found = Vec::new();
+    let mut to = None;
+    for _page in 0..PAGES_MAX {
+        let filter = EntryFilter {
+            subject: format!("event.{}", trigger.reference),
+            limit: if wanted.is_some() { PAGE_ENTRIES_MAX } else { limit },
+            descending: true,
+            to,
+            ..EntryFilter::default()
+        };
+        let (entries, more) = chain::events(app, filter).await?;
+        to = entries.last().map(|entry| entry.sequence.saturating_sub(1));
+        let is_heard = |entry: &Shown| {
+            wanted.is_none() || entry.header(entry::TRIGGER_PARAMETERS) == wanted.as_deref()
+        };
+        found.extend(entries.into_iter().filter(is_heard));
+        if !more || found.len() >= limit {
+            break;
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// An event that is in no log.
+fn invented_event(value: &Value, time: Timestamp) -> Result<Event<'_>, Fault> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    let payload = value.get("payload").filter(|payload| payload.is_object());
+    let (Some(trigger), Some(payload)) = (text("trigger"), payload) else {
+        return Err(Fault::bad("the event is not {\"trigger\": …, \"payload\": {…}}"));
+    };
+    Ok(Event { id: text("id").unwrap_or("test"), trigger, parameters_digest: None, payload, time })
 }
 
 /// An event by its id, or by its place.
@@ -267,20 +322,26 @@ fn tried(
         Ok(Subject::Event { trigger }) => trigger,
         Ok(_) | Err(_) => String::new(),
     };
-    let digest = shown
-        .headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(entry::TRIGGER_PARAMETERS))
-        .map(|(_, digest)| digest.as_str());
     let event = Event {
         id,
         trigger: &trigger,
-        parameters_digest: digest,
+        // One that was published for no parameters is heard by no rule that asks for some.
+        parameters_digest: Some(shown.header(entry::TRIGGER_PARAMETERS).unwrap_or_default()),
         payload: &shown.body,
         time: shown.time as Timestamp,
     };
+    verdict(app, definitions, rule, &event)
+}
+
+/// What a rule says about an event, with the keys of now and without what is secret.
+fn verdict(
+    app: &App,
+    definitions: &Definitions,
+    rule: &hearken_engine::definition::Rule,
+    event: &Event<'_>,
+) -> Value {
     let action = definitions.registry.action(&rule.action.reference).map(AsRef::as_ref);
     let opened = Opened::of(&app.0.datastore);
-    let verdict = judge::explain(rule, action, &event, &opened.context(USER_DEFAULT));
+    let verdict = judge::explain(rule, action, event, &opened.context(USER_DEFAULT));
     opened.hide(serde_json::to_value(verdict).unwrap_or(Value::Null))
 }

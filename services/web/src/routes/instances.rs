@@ -1,17 +1,18 @@
 //! Events as StackStorm's trigger instances: listed, shown, told again.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
+use axum::response::Response;
 use hearken_proto::question::{Answer, EntryFilter, Question, Shown};
 use hearken_proto::record::{DEFINITIONS_TRIGGER, TIME_TRIGGER};
 use hearken_proto::{Subject, Timestamp, entry, subject};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::LIMIT_MAX;
 use super::definitions::by_id;
-use super::{LIMIT_DEFAULT, LIMIT_MAX, offset};
 use crate::fact::{self, Fact, random_name};
 use crate::fault::Fault;
+use crate::listing::Listing;
 use crate::{App, chain, ledger};
 
 /// Questions for one list: an answer holds what one message of the bus carries.
@@ -23,36 +24,22 @@ const KEPT: [&str; 3] = [entry::TRIGGER_PARAMETERS, entry::SOURCE, "St2-Trace-Ta
 /// Entries in EVENTS that are marks of ours, not facts.
 const MARKS: [&str; 2] = [DEFINITIONS_TRIGGER, TIME_TRIGGER];
 
-/// What a listing can be narrowed by, in StackStorm's words.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ListQuery {
-    limit: Option<usize>,
-    offset: Option<usize>,
-    /// Trigger reference.
-    trigger: Option<String>,
-    timestamp_gt: Option<String>,
-    timestamp_lt: Option<String>,
-}
-
 /// The newest events.
-pub(crate) async fn list(
-    State(app): State<App>,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Vec<Value>>, Fault> {
-    let wanted = query.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
-    let mut skip = offset(query.offset)?;
-    let trigger = query.trigger.as_deref();
+pub(crate) async fn list(State(app): State<App>, listing: Listing) -> Result<Response, Fault> {
+    let wanted = listing.limit();
+    let mut skip = listing.offset;
+    let trigger = listing.said("trigger").or_else(|| listing.said("trigger_type"));
     if let Some(trigger) = trigger
         && !subject::is_literal(trigger)
     {
         return Err(Fault::bad(format!("{trigger:?} is not a trigger")));
     }
-    let since = time("timestamp_gt", query.timestamp_gt.as_deref())?;
+    let since = time("timestamp_gt", listing.said("timestamp_gt"))?;
     let mut filter = EntryFilter {
         stream: "EVENTS".to_owned(),
         subject: format!("event.{}", trigger.unwrap_or(">")),
         since: since.map(after),
-        until: time("timestamp_lt", query.timestamp_lt.as_deref())?,
+        until: time("timestamp_lt", listing.said("timestamp_lt"))?,
         descending: true,
         limit: LIMIT_MAX,
         ..EntryFilter::default()
@@ -79,15 +66,16 @@ pub(crate) async fn list(
             None => break,
         }
     }
-    Ok(Json(found))
+    Ok(listing.gathered(found))
 }
 
 /// The first moment that is told as a later time: microseconds are told.
-fn after(time: Timestamp) -> Timestamp {
+pub(super) fn after(time: Timestamp) -> Timestamp {
     Timestamp::from_nanos((time.nanos() / MICRO).saturating_add(1).saturating_mul(MICRO))
 }
 
-fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Fault> {
+/// A time in a query.
+pub(super) fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Fault> {
     let Some(text) = text else { return Ok(None) };
     // A plus in a query is a blank unless it was written as %2B.
     let parsed = Timestamp::parse(text).or_else(|| Timestamp::parse(&text.replace(' ', "+")));

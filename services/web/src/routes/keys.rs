@@ -112,7 +112,8 @@ pub(crate) async fn list(
     let shown: Vec<Value> = found
         .iter()
         // A list is whole though one of its secrets was sealed elsewhere.
-        .map(|item| view(&app, item, decrypt).unwrap_or_else(|_sealed| sealed(item)))
+        .map(|item| (item, view(&app, item, decrypt).unwrap_or_else(|_sealed| sealed(item))))
+        .map(|(item, shown)| revised(shown, item))
         .collect();
     let told = [
         (HeaderName::from_static("x-total-count"), total.to_string()),

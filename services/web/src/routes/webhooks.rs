@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use hearken_proto::entry;
+use hearken_proto::{entry, id};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,8 +31,8 @@ pub(crate) async fn post(
     let url = url.trim_matches('/').to_owned();
     let query = form::pairs(request.uri().query().unwrap_or_default().as_bytes());
     let hook = app.0.webhooks.get(&url);
-    if hook.is_none() && !auth::shows_somewhere(request.headers(), &query, &app.0.token) {
-        return Err(auth::refused());
+    if hook.is_none() {
+        auth::require_somewhere(&app, request.headers(), &query, request.uri().path()).await?;
     }
     let (request, raw) = body::whole(request, body::WEBHOOK_BYTES_MAX).await?;
     let headers = request.headers();
@@ -96,7 +96,10 @@ async fn hooked(
     for (index, hook) in wanted.into_iter().enumerate() {
         let mut headers = kept(headers);
         headers.push((entry::TRIGGER_PARAMETERS, hook.digest.clone()));
-        let id = if index == 0 { id.to_owned() } else { format!("{id}-{index}") };
+        let id = match index {
+            0 => id.to_owned(),
+            _ => format!("webhook-{}", id::derived(&[id, &index.to_string()])),
+        };
         let fact = Fact {
             trigger: TRIGGER.to_owned(),
             payload: payload.clone(),

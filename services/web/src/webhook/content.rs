@@ -8,8 +8,6 @@ use super::Sender;
 use crate::fault::Fault;
 use crate::form;
 
-/// The longest name of an event that is told as it is; a longer one becomes its digest.
-const NAME_BYTES_MAX: usize = 400;
 /// Headers that open doors: they never become part of an event.
 const SECRET_HEADERS: [&str; 7] = [
     "authorization",
@@ -127,11 +125,8 @@ pub(crate) fn delivery(
         Some(Sender::Standard) => header("webhook-id"),
         Some(Sender::Token) | None => key().or_else(|| header("X-GitHub-Delivery")).or_else(gitlab),
     }?;
-    let name = format!("webhook-{url}-{named}");
-    if name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
-        return Some(format!("webhook-{}", id::digest(name.as_bytes())));
-    }
-    Some(name)
+    // A hash, so that no url and name are another url and name, however they are spelt.
+    Some(format!("webhook-{}", id::derived(&["webhook", url, &named])))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
+use serde_json::Value;
 use ureq::http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Error, Proxy};
@@ -50,13 +51,15 @@ pub(super) fn run(wanted: &Wanted, deadline: Instant) -> Result<Outcome, Failure
             return Ok(answer::outcome(answer));
         };
         let next = next.map_err(Failure::Refused)?;
+        let is_get = becomes_get(&method, response.status());
         if next.origin() != url.origin() {
-            // They were meant for the first server only.
-            for name in [header::AUTHORIZATION, header::COOKIE, header::HOST] {
-                headers.remove(name);
+            if body.is_some() && !is_get {
+                let answer = read(response).map_err(failed)?;
+                return Ok(noted(answer::outcome(answer), &next));
             }
+            headers = for_anybody(&headers);
         }
-        if becomes_get(&method, response.status()) {
+        if is_get {
             method = Method::GET;
             body = None;
             headers.remove(header::CONTENT_TYPE);
@@ -64,6 +67,27 @@ pub(super) fn run(wanted: &Wanted, deadline: Instant) -> Result<Outcome, Failure
         url = next;
     }
     Err(Failure::Refused(format!("more than {REDIRECTS_MAX} redirects")))
+}
+
+/// What of our headers another server than the one that was asked may have. Everything else was
+/// meant for the first: any name may carry what one logs in with.
+fn for_anybody(headers: &HeaderMap) -> HeaderMap {
+    let kept = [header::ACCEPT, header::ACCEPT_LANGUAGE, header::CONTENT_TYPE, header::USER_AGENT];
+    let kept = kept.into_iter();
+    kept.filter_map(|name| headers.get(&name).cloned().map(|value| (name, value))).collect()
+}
+
+/// A redirect that is answered as it came: the body was meant for the first server only.
+fn noted(mut outcome: Outcome, to: &Url) -> Outcome {
+    if let Some(result) = outcome.result.as_object_mut() {
+        let server = to.origin().ascii_serialization();
+        let note = format!(
+            "not followed: the redirect leads to another server, {server}, and would send the \
+             body there"
+        );
+        result.insert("note".to_owned(), Value::from(note));
+    }
+    outcome
 }
 
 fn agent(wanted: &Wanted, url: &Url, deadline: Instant) -> Result<Agent, Error> {

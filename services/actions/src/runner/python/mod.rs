@@ -6,8 +6,8 @@
 //! comes back over it ([`channel`]), so that standard output is the action's own and nothing of a
 //! run stands on a command line.
 //!
-//! The result has StackStorm's shape: `{stdout, stderr, exit_code, result}`, with `error` where there
-//! is something to say.
+//! The result has StackStorm's shape: `{stdout, stderr, exit_code, result}`, with `error` where
+//! there is something to say.
 
 mod channel;
 mod outcome;
@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use hearken_kit::process::{self, Marker, Spawn, Stdin};
+use hearken_kit::process::{self, Spawn, Stdin};
 use hearken_packs::python::{self, Interpreter, Layer};
 use serde_json::{Map, Value};
 use tokio::net::UnixStream;
@@ -89,7 +89,13 @@ pub(crate) async fn run(job: Job<'_>, parameters: &Map<String, Value>) -> Outcom
     spawn.grace = GRACE;
     spawn.output_max_bytes = OUTPUT_BYTES_MAX;
     let limit = spawn.timeout;
-    let running = match start(&job, parameters, &means, &spawn).await {
+    // To prepare an interpreter may take a while.
+    let started = tokio::select! {
+        biased;
+        () = job.cancel.requested() => return outcome::canceled(),
+        started = start(&job, parameters, &means, &spawn) => started,
+    };
+    let running = match started {
         Ok(running) => running,
         Err(error) => {
             let hint = error.hint();
@@ -123,14 +129,9 @@ async fn start(
     process::start(spawn).await
 }
 
-/// How an interpreter is prepared for a pack; `None` when a run could not be told by its marker.
+/// How an interpreter is prepared for a pack; `None` when a run could not be known by its marker.
 fn preparation(job: &Job<'_>, means: &Means) -> Option<Spawn> {
-    // A forked process writes its own marker over this one, so this one is the longer.
-    let name = format!("prepared{}", ".".repeat(pool::MARKER_BYTES_MIN));
-    let marker = Marker::new(&job.config.installation, &name)?;
-    if marker.value().len() < job.file.marker().value().len() {
-        return None;
-    }
+    let marker = pool::marker(&job.config.installation, job.file.marker())?;
     let mut spawn = Spawn::new(means.program.as_os_str(), marker);
     spawn.arguments = vec![
         "-u".into(),

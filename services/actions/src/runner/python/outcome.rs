@@ -53,6 +53,16 @@ pub(super) fn outcome(ended: process::Outcome, answer: Answer, limit: Duration) 
     Outcome { status, result: Value::Object(all) }
 }
 
+/// The outcome of a run that was canceled before it began.
+pub(super) fn canceled() -> Outcome {
+    let error = "canceled before it ran";
+    let result = json!({
+        "stdout": "", "stderr": "", "exit_code": EXIT_CODE_TIMEOUT, "result": NO_RESULT,
+        "error": error,
+    });
+    Outcome { status: Status::Canceled, result }
+}
+
 /// State, exit code, and what there is to say.
 fn end(ending: &Ending, limit: Duration) -> (Status, i32, Option<String>) {
     match ending {

@@ -8,10 +8,11 @@
 //! prepared interpreter, and one is started for the run.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hearken_kit::process::{Prepared, PreparedError, Running, Spawn};
+use hearken_kit::process::{Marker, Prepared, PreparedError, Running, Spawn};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -27,7 +28,11 @@ pub(super) const PREPARE_WAIT: Duration = Duration::from_secs(30);
 /// How long runs of a pack are started one by one when an interpreter cannot be prepared for it.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// Room for markers in the environment of a prepared interpreter.
-pub(super) const MARKER_BYTES_MIN: usize = 256;
+const MARKER_BYTES_MIN: usize = 256;
+
+/// Counts the interpreters of this process: what ends one looks for its marker, and must not find
+/// another.
+static PREPARED: AtomicU64 = AtomicU64::new(0);
 
 /// For what an interpreter is prepared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +81,8 @@ impl Pool {
             match prepared.fork(spawn).await {
                 Ok(running) => return Some(running),
                 Err(PreparedError::Gone(error)) => {
-                    debug!(folder = %key.folder.display(), %error, "a prepared interpreter is gone");
+                    let folder = key.folder.display();
+                    debug!(%folder, %error, "a prepared interpreter is gone");
                     forget(&state, &prepared).await;
                 }
                 Err(error) => {
@@ -114,6 +120,15 @@ impl Pool {
     }
 }
 
+/// The marker of a prepared interpreter: its own, and long enough for `run`, whose marker a forked
+/// process writes over it.
+pub(super) fn marker(installation: &str, run: &Marker) -> Option<Marker> {
+    let number = PREPARED.fetch_add(1, Ordering::Relaxed);
+    let name = format!("prepared-{}-{number}-", std::process::id());
+    let marker = Marker::new(installation, &format!("{name:.<MARKER_BYTES_MIN$}"))?;
+    (marker.value().len() >= run.value().len()).then_some(marker)
+}
+
 /// The interpreter of a state; prepares one when there is none, or when it has served long enough.
 async fn prepared(state: &tokio::sync::Mutex<State>, preparation: &Spawn) -> Option<Prepared> {
     let mut state = state.lock().await;
@@ -147,5 +162,38 @@ async fn forget(state: &tokio::sync::Mutex<State>, gone: &Prepared) {
     let is_it = |prepared: &Prepared| prepared.identity() == gone.identity();
     if state.prepared.as_ref().is_some_and(is_it) {
         *state = State::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_each_their_own_and_have_room() {
+        let run = Marker::new("home", "65a1b2c3d4e5f60718293a4b").unwrap();
+        let (one, two) = (marker("home", &run).unwrap(), marker("home", &run).unwrap());
+        assert_ne!(one, two);
+        assert!(one.value().starts_with("home:prepared-") && one.value().len() > 256);
+        let long = Marker::new("home", &"x".repeat(300)).unwrap();
+        assert_eq!(marker("home", &long), None);
+    }
+
+    #[test]
+    fn the_least_recently_used_makes_room() {
+        let pool = Pool::default();
+        let key = |number: usize| Key {
+            program: PathBuf::from("python3"),
+            folder: PathBuf::from(number.to_string()),
+        };
+        let first = pool.state(&key(0));
+        for number in 1..PREPARED_MAX {
+            pool.state(&key(number));
+        }
+        assert!(Arc::ptr_eq(&first, &pool.state(&key(0))));
+        pool.state(&key(PREPARED_MAX));
+        let kept: Vec<Key> = pool.slots().iter().map(|slot| slot.key.clone()).collect();
+        assert_eq!(kept.len(), PREPARED_MAX);
+        assert!(kept.contains(&key(0)) && !kept.contains(&key(1)));
     }
 }

@@ -106,7 +106,7 @@ fn decrypt_kv(state: &State<'_, '_>, value: &Native) -> Result<String, Error> {
     }
     let keeper = state.lookup(KEEPER);
     match keeper.as_ref().and_then(|keeper| keeper.downcast_object_ref::<Keeper>()) {
-        Some(keeper) => keeper.datastore.decrypt(&text).map_err(invalid),
+        Some(keeper) => keeper.decrypt(&text).map_err(invalid),
         None => Err(invalid("there is no datastore here")),
     }
 }

@@ -47,6 +47,10 @@ struct State {
     ahead: VecDeque<Entry>,
     /// Whether a member is reading ahead now.
     reading: bool,
+    /// Nothing that is out is due before this; none when nothing is out. Only a bound, because
+    /// what is settled does not move it: with thousands out, looking for the first each time costs
+    /// more than delivering them.
+    due: Option<Instant>,
     saved: Option<Instant>,
 }
 
@@ -55,7 +59,8 @@ struct Out {
     deliveries: u64,
     /// When it is due again; for entries being handled, the end of the acknowledgement wait.
     due: Instant,
-    /// Read already, or to be read again when it is due.
+    /// Read again because it is due. What is delivered is not kept here: few come again, and those
+    /// are in the log.
     entry: Option<Entry>,
 }
 
@@ -82,13 +87,14 @@ impl Shared {
             None => Cursor { next: 1, out: Vec::new() },
         };
         let now = Instant::now();
-        let out = cursor
+        let out: BTreeMap<u64, Out> = cursor
             .out
             .into_iter()
             .map(|(sequence, deliveries)| (sequence, Out { deliveries, due: now, entry: None }))
             .collect();
         let state = State {
             next: cursor.next.max(1),
+            due: (!out.is_empty()).then_some(now),
             out,
             ahead: VecDeque::new(),
             reading: false,
@@ -138,22 +144,24 @@ impl Shared {
     }
 
     fn settle(&self, sequence: u64) {
-        let save = {
+        let (save, was_full) = {
             let mut state = self.lock();
+            let was_full = state.out.len() >= self.in_flight_max;
             state.out.remove(&sequence);
-            state.saved.is_none_or(|saved| saved.elapsed() >= SAVE_EVERY)
+            (state.saved.is_none_or(|saved| saved.elapsed() >= SAVE_EVERY), was_full)
         };
         if save {
             // A cursor that is not written means that entries come again, which is harmless.
             self.save().unwrap_or(());
         }
-        self.changed.notify_waiters();
+        // Room is all that settling can give to a member that waits.
+        if was_full {
+            self.changed.notify_waiters();
+        }
     }
 
     fn put_back(&self, sequence: u64, delay: Duration) {
-        if let Some(out) = self.lock().out.get_mut(&sequence) {
-            out.due = Instant::now() + delay;
-        }
+        self.lock().put_back(sequence, Instant::now() + delay);
         self.changed.notify_waiters();
     }
 }
@@ -162,35 +170,57 @@ impl State {
     /// Takes what is due again and what was read ahead, as far as the bound on entries out allows.
     fn take(&mut self, shared: &Shared, max: usize) -> (Vec<(Entry, u64)>, Vec<u64>) {
         let now = Instant::now();
-        let (mut ready, mut missing) = (Vec::new(), Vec::new());
-        for (sequence, out) in &mut self.out {
-            if ready.len() >= max {
-                break;
-            }
-            if out.due > now {
-                continue;
-            }
-            match &out.entry {
-                Some(entry) => {
-                    out.deliveries += 1;
-                    out.due = now + shared.ack_wait;
-                    ready.push((entry.clone(), out.deliveries));
-                }
-                None => missing.push(*sequence),
-            }
-        }
+        let again = now + shared.ack_wait;
+        let (mut ready, missing) = self.take_due(now, again, max);
         while ready.len() < max && self.out.len() < shared.in_flight_max {
             let Some(entry) = self.ahead.pop_front() else { break };
-            let out = Out { deliveries: 1, due: now + shared.ack_wait, entry: Some(entry.clone()) };
-            self.out.insert(entry.sequence, out);
+            self.out.insert(entry.sequence, Out { deliveries: 1, due: again, entry: None });
+            self.is_due_at(again);
             ready.push((entry, 1));
         }
         (ready, missing)
     }
 
-    /// When the next entry is due again.
-    fn due(&self) -> Option<Instant> {
-        self.out.values().map(|out| out.due).min()
+    /// Takes what is due at `now`, and puts it out until `again`; also names what is due and must
+    /// be read first.
+    fn take_due(
+        &mut self,
+        now: Instant,
+        again: Instant,
+        max: usize,
+    ) -> (Vec<(Entry, u64)>, Vec<u64>) {
+        let (mut ready, mut missing) = (Vec::new(), Vec::new());
+        if self.due.is_none_or(|due| due > now) {
+            return (ready, missing);
+        }
+        let mut first: Option<Instant> = None;
+        for (sequence, out) in &mut self.out {
+            if out.due <= now && ready.len() < max {
+                match out.entry.take() {
+                    Some(entry) => {
+                        out.deliveries += 1;
+                        out.due = again;
+                        ready.push((entry, out.deliveries));
+                    }
+                    None => missing.push(*sequence),
+                }
+            }
+            first = Some(first.map_or(out.due, |first| first.min(out.due)));
+        }
+        self.due = first;
+        (ready, missing)
+    }
+
+    /// An entry comes back at `due`, if it is still out.
+    fn put_back(&mut self, sequence: u64, due: Instant) {
+        if let Some(out) = self.out.get_mut(&sequence) {
+            out.due = due;
+            self.is_due_at(due);
+        }
+    }
+
+    fn is_due_at(&mut self, due: Instant) {
+        self.due = Some(self.due.map_or(due, |first| first.min(due)));
     }
 }
 
@@ -223,7 +253,7 @@ impl Member {
                 let state = self.0.lock();
                 // A member that reads ahead tells when it is done.
                 let busy = state.reading || state.out.len() >= self.0.in_flight_max;
-                (state.due(), state.next, busy)
+                (state.due, state.next, busy)
             };
             let due = async {
                 match due {
@@ -323,5 +353,67 @@ impl Acker {
 
     pub(in super::super) fn progress(&self) {
         self.shared.put_back(self.sequence, self.shared.ack_wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use hearken_proto::{Headers, Timestamp};
+
+    use super::*;
+
+    fn entry(sequence: u64) -> Entry {
+        Entry {
+            sequence,
+            id: String::new(),
+            time: Timestamp::EPOCH,
+            subject: "hearken.event.shop.order".to_owned(),
+            cause: String::new(),
+            headers: Headers::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    fn state(out: impl IntoIterator<Item = (u64, Instant)>) -> State {
+        let (ahead, reading, saved) = (VecDeque::new(), false, None);
+        let mut state = State { next: 1, out: BTreeMap::new(), ahead, reading, due: None, saved };
+        for (sequence, due) in out {
+            state.out.insert(sequence, Out { deliveries: 1, due, entry: None });
+            state.is_due_at(due);
+        }
+        state
+    }
+
+    #[test]
+    fn what_is_due_is_read_again_and_then_taken_once() {
+        let now = Instant::now();
+        let (soon, later) = (now + Duration::from_secs(1), now + Duration::from_secs(10));
+        let mut state = state([(1, soon), (2, later), (3, soon)]);
+        assert_eq!(state.take_due(now, later, 9), (vec![], vec![]));
+        assert_eq!(state.take_due(soon, later, 9), (vec![], vec![1, 3]));
+        for sequence in [1, 3] {
+            state.out.get_mut(&sequence).unwrap().entry = Some(entry(sequence));
+        }
+        assert_eq!(state.take_due(soon, later, 1), (vec![(entry(1), 2)], vec![]));
+        assert_eq!(state.take_due(soon, later, 9), (vec![(entry(3), 2)], vec![]));
+        assert_eq!(state.take_due(soon, later, 9), (vec![], vec![]));
+        assert_eq!(state.due, Some(later));
+    }
+
+    #[test]
+    fn the_bound_follows_what_comes_back_earlier_and_is_found_again_after_settling() {
+        let now = Instant::now();
+        let (soon, later) = (now + Duration::from_secs(1), now + Duration::from_secs(10));
+        let mut state = state([(1, later), (2, later)]);
+        state.put_back(2, soon);
+        state.put_back(7, now);
+        assert_eq!(state.due, Some(soon));
+        state.out.remove(&2);
+        assert_eq!(state.take_due(soon, later, 9), (vec![], vec![]));
+        assert_eq!(state.due, Some(later));
+        state.out.clear();
+        assert_eq!(state.take_due(later, later, 9), (vec![], vec![]));
+        assert_eq!(state.due, None);
     }
 }

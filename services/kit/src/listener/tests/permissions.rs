@@ -39,6 +39,23 @@ async fn without_credentials_a_client_here_tells_facts_and_hears_its_own_inbox()
 }
 
 #[tokio::test]
+async fn nobody_without_credentials_uses_up_an_id_of_hearkens_own() {
+    let server = Server::start().await;
+    let mut client = server.connect_with(ANONYMOUS).await;
+    let head = |id: &str| format!("NATS/1.0\r\nNats-Msg-Id: {id}\r\n\r\n");
+    let publish = |id: &str| {
+        let head = head(id);
+        let (head_bytes, bytes) = (head.len(), head.len() + 2);
+        format!("HPUB hearken.event.shop.late {head_bytes} {bytes}\r\n{head}{{}}\r\n")
+    };
+    let refused = "-ERR 'Permissions Violation for Publish to \"hearken.event.shop.late\": refused: \
+        the message id \"tick-x-1\" begins as Hearken's own do, choose another'\r\n";
+    client.say(&publish("tick-x-1"), refused).await;
+    client.say(&publish("shop.order:42"), "").await;
+    assert_eq!(server.store.entries().len(), 1);
+}
+
+#[tokio::test]
 async fn an_acknowledgement_cannot_be_aimed_at_what_is_forbidden() {
     let server = Server::start().await;
     let mut requests = server.router.subscribe("hearken.request.>", None);

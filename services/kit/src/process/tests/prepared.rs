@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::process::{Claim, Prepared, PreparedError, Runs};
@@ -67,7 +68,8 @@ fn line(name: &str, text: &str) -> Spawn {
 
 /// The peer, or what becomes of another program.
 async fn prepare(program: &str) -> Result<Prepared, PreparedError> {
-    let name = format!("prepared{}", ".".repeat(64));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("prepared{}{}", COUNT.fetch_add(1, Ordering::Relaxed), ".".repeat(64));
     let mut spawn = Spawn::new("python3", Marker::new("test", &name).unwrap());
     spawn.arguments = vec!["-c".into(), program.into()];
     let home = std::env::var_os("HOME").unwrap_or_default();
@@ -79,6 +81,22 @@ async fn prepare(program: &str) -> Result<Prepared, PreparedError> {
 
 async fn finish(running: Running) -> Outcome {
     tokio::time::timeout(PATIENCE, running.finish(pending(), None)).await.expect("it ends")
+}
+
+/// Cancels a run when it has said `words` words. Answers what it said as well.
+async fn cancel_forked(running: Running, words: usize) -> (Vec<String>, Outcome) {
+    let (tx, mut rx) = mpsc::channel(64);
+    let listener = Listener::new(tx);
+    let mut said = String::new();
+    let cancel = async {
+        while said.split_whitespace().count() < words || !said.ends_with('\n') {
+            let chunk: Chunk = rx.recv().await.expect("it speaks");
+            said.push_str(std::str::from_utf8(&chunk.bytes).unwrap());
+        }
+    };
+    let run = running.finish(cancel, Some(&listener));
+    let outcome = tokio::time::timeout(PATIENCE, run).await.expect("it ends");
+    (said.split_whitespace().map(str::to_owned).collect(), outcome)
 }
 
 #[tokio::test]
@@ -95,18 +113,24 @@ async fn forked_processes_end_like_started_ones() {
     let outcome = finish(prepared.fork(&line("said", text)).await.unwrap()).await;
     assert!(matches!(outcome.ending, Ending::Signaled(9)), "{outcome:?}");
     assert_eq!((stdout(&outcome), &outcome.stderr.bytes[..]), ("out\ntest:said\n", &b"err\n"[..]));
-    // Each is on its own: one that is due does not touch the other.
-    let mut due = line("due", "trap '' TERM; setsid sleep 1000 & echo $! $$; sleep 1000; wait");
-    (due.timeout, due.grace) = (Duration::from_millis(300), Duration::from_millis(50));
-    let other = prepared.fork(&line("other", "sleep 1; echo done")).await.unwrap();
-    let outcome = finish(prepared.fork(&due).await.unwrap()).await;
-    assert!(matches!(outcome.ending, Ending::TimedOut), "{outcome:?}");
+    // Each is on its own: the end of one does not touch the other.
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    let wait = format!("until [ -e {} ]; do sleep 0.01; done; echo done", go.display());
+    let other = prepared.fork(&line("other", &wait)).await.unwrap();
+    let text =
+        "trap '' TERM; setsid sh -c 'echo $$; exec sleep 1000' & echo $$; sleep 1000; sleep 1";
+    let mut stubborn = line("stubborn", text);
+    stubborn.grace = Duration::from_millis(50);
+    let (pids, outcome) = cancel_forked(prepared.fork(&stubborn).await.unwrap(), 2).await;
+    assert!(matches!(outcome.ending, Ending::Canceled), "{outcome:?}");
     assert!(outcome.forced && outcome.escaped == 1, "{outcome:?}");
-    assert!(!stdout(&outcome).split_whitespace().any(is_alive));
+    assert!(!pids.iter().any(|pid| is_alive(pid)));
     // A prepared process that is not needed any more goes when its last run has ended.
     let own = prepared.identity().group.to_string();
     drop(prepared);
     assert!(is_alive(&own));
+    std::fs::write(go, "").unwrap();
     assert_eq!(stdout(&finish(other).await), "done\n");
     eventually("the prepared process ends", || !is_alive(&own)).await;
 }
@@ -121,7 +145,7 @@ async fn forked_run_is_found_after_a_crash() {
         let (execution, incarnation) = (name.to_owned(), "first".to_owned());
         let claim = Claim { execution, incarnation, attempt: 1 };
         let mut run = runs.begin(claim).unwrap();
-        let mut spawn = line("", "forked");
+        let mut spawn = line("replaced", "forked");
         spawn.marker = run.marker().clone();
         let mut running = prepared.fork(&spawn).await.unwrap();
         let output = running.take_output(Output::Stdout).unwrap();

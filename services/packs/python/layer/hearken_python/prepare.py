@@ -22,7 +22,7 @@ FILE_BYTES_MAX = 256 << 10
 SECONDS_MAX = 20.0
 # Libraries that change the interpreter, or may only begin their work in the process that uses them.
 NOT_BEFORE_A_FORK = frozenset(
-    ["antigravity", "eventlet", "gevent", "grpc", "multiprocessing", "numpy", "this", "torch", "twisted"]
+    "antigravity eventlet gevent grpc multiprocessing numpy this torch twisted".split()
 )
 
 

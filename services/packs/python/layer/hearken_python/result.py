@@ -4,6 +4,9 @@ import json
 import math
 
 
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 class InvalidStatus(ValueError):
     """The first of two values says whether the action did well: only a boolean can."""
 
@@ -34,7 +37,7 @@ def encode(status, value):
 
 
 def dump(value):
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = ENCODER.encode(value)
     # Half of a surrogate pair is no character.
     return text.encode("utf-8", "replace")
 

@@ -6,8 +6,8 @@ and so many bytes of JSON:
     {"pack", "folder", "file", "parameters", "config", "log_level",
      "environment", "working_folder", "python_path"}
 
-The result goes back in the same form, `{"result", "status"}`, before the process ends; there is none
-when the action raised an exception, exited, or was ended. Standard output and error are the
+The result goes back in the same form, `{"result", "status"}`, before the process ends; there is
+none when the action raised an exception, exited, or was ended. Standard output and error are the
 action's own. Nothing of a run is on a command line, where others could read it.
 """
 
@@ -15,7 +15,6 @@ import atexit
 import io
 import json
 import os
-import socket
 import struct
 import sys
 import threading
@@ -26,15 +25,17 @@ from hearken_python import action, result
 
 # StackStorm's exit code for a status that is neither true nor false.
 INVALID_STATUS = 220
+# Bytes read at a time: what a socket holds.
+READ_BYTES = 256 << 10
 
 
 def take_channel():
     """Standard input is the channel when an interpreter was started for the run."""
-    return socket.socket(fileno=os.dup(0))
+    return os.dup(0)
 
 
 def main(channel, marker=None):
-    """Runs and ends the process; never returns."""
+    """Runs what comes over the descriptor `channel`, and ends the process; never returns."""
     code = 70
     try:
         code = perform(channel, marker)
@@ -57,7 +58,8 @@ def perform(channel, marker):
     wanted = receive(channel)
     if wanted is None:
         return 0  # Nobody waits for this run any more.
-    streams()
+    if marker is None:
+        streams()  # What is forked has them already.
     surroundings(wanted, marker)
     returned = action.call(wanted)
     try:
@@ -65,24 +67,34 @@ def perform(channel, marker):
     except result.InvalidStatus as error:
         sys.stderr.write(str(error) + "\n")
         return INVALID_STATUS
-    body = result.encode(status, value)
     try:
-        channel.sendall(struct.pack(">Q", len(body)) + body)
+        send(channel, result.encode(status, value))
     except OSError:
         pass  # Longer than is taken, or nobody takes it: the other end says so.
-    channel.close()
+    os.close(channel)
     return 0
 
 
 def receive(channel):
     """What is to be done; nothing when the other end is gone."""
-    with channel.makefile("rb") as file:
-        length = file.read(8)
-        if len(length) < 8:
+    body = b""
+    length = None
+    while length is None or len(body) < length:
+        piece = os.read(channel, READ_BYTES)
+        if not piece:
             return None
-        (count,) = struct.unpack(">Q", length)
-        body = file.read(count)
-    return json.loads(body) if len(body) == count else None
+        body += piece
+        if length is None and len(body) >= 8:
+            (length,) = struct.unpack(">Q", body[:8])
+            body = body[8:]
+    return json.loads(body)
+
+
+def send(channel, body):
+    """The answer, as a whole."""
+    left = memoryview(struct.pack(">Q", len(body)) + body)
+    while left:
+        left = left[os.write(channel, left) :]
 
 
 def streams():
@@ -106,18 +118,27 @@ def surroundings(wanted, marker):
         marker = os.environ.get("HEARKEN_RUN")
     if marker is not None:
         environment["HEARKEN_RUN"] = marker
-    os.environ.clear()
-    os.environ.update(environment)
-    time.tzset()
+    zone = os.environ.get("TZ")
+    # Most of it is as it was for the prepared interpreter; touching less copies less memory.
+    for name in [name for name in os.environ if name not in environment]:
+        del os.environ[name]
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+    if zone != environment.get("TZ"):
+        time.tzset()
     sys.argv = [wanted["file"]]
-    ahead = [place for place in wanted["python_path"] if place not in sys.path]
-    sys.path[:0] = ahead
-    folder = os.path.dirname(wanted["file"])
-    # Last, so that an installed library of the same name wins.
-    if folder not in sys.path:
-        sys.path.append(folder)
+    search(wanted["python_path"], os.path.dirname(wanted["file"]))
     if wanted["working_folder"] is not None:
         os.chdir(wanted["working_folder"])
+
+
+def search(libraries, folder):
+    """Where modules are found: the pack's libraries first, and the folder of the action last, so
+    that an installed library of the same name as a file beside the action wins."""
+    sys.path[:0] = [place for place in libraries if place not in sys.path]
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def exit_code(exit):

@@ -13,19 +13,23 @@ never sees what a run is given: that goes to the forked process over the first d
 """
 
 import gc
+import importlib.util
 import os
+import select
 import signal
 import socket
 import struct
 import sys
 
-from hearken_python import marker, prepare, run
+from hearken_python import action, marker, prepare, run
 
 # A pack's libraries that take longer to import than this are not imported in advance.
 PREPARE_SECONDS = 60
 # Bytes read at a time: hundreds of requests, of which one at most is in flight.
 READ_BYTES = 64 << 10
 DESCRIPTORS = 3
+# How often what is to be reaped, and has not ended, is looked at.
+REAP_SECONDS = 0.1
 
 
 def main(folder, bare):
@@ -46,8 +50,11 @@ def main(folder, bare):
                 # the libraries.
                 os.dup2(control.fileno(), 0, inheritable=True)
                 own = os.path.join(os.path.dirname(__file__), "__main__.py")
-                os.execv(sys.executable, [sys.executable, "-u", own, "serve", folder, "bare"])
+                flags = ["-u", "-B"] if sys.dont_write_bytecode else ["-u"]
+                command = [sys.executable, *flags, own, "serve", folder, "bare"]
+                os.execv(sys.executable, command)
         place = marker.place()
+        ready(folder)
     except Exception as error:  # What is wrong is told; the runs are started one by one then.
         control.sendall(b"N" + repr(error).encode("utf-8", "replace"))
         return
@@ -59,11 +66,26 @@ def main(folder, bare):
     serve(control, place)
 
 
+def ready(folder):
+    """What is the same in every run is done here, once."""
+    run.streams()
+    libraries = [os.path.join(folder, "actions", "lib"), os.path.join(folder, "lib")]
+    actions = os.path.join(folder, "actions")
+    run.search([place for place in libraries if os.path.isdir(place)], actions)
+    # Looking for what is nowhere reads every folder of the search path once and for all runs.
+    importlib.util.find_spec("hearken_no_such_module")
+    if os.path.isdir(actions):
+        action.read_ahead(actions)
+
+
 def serve(control, place):
     """Reads requests until the socket ends."""
     forked, leaving = set(), set()
     pending, descriptors = b"", []
     while True:
+        # What was killed a moment ago may not have ended yet; nothing else announces that it has.
+        while leaving and not select.select([control], [], [], REAP_SECONDS)[0]:
+            leaving = {pid for pid in leaving if not is_reaped(pid, forked)}
         try:
             data, new, _flags, _address = socket.recv_fds(
                 control, READ_BYTES, DESCRIPTORS * 8, socket.MSG_CMSG_CLOEXEC
@@ -129,7 +151,7 @@ def become(text, place, given):
     os.dup2(given[2], 2)
     for descriptor in given[1:]:
         os.close(descriptor)
-    run.main(socket.socket(fileno=given[0]), text.decode())
+    run.main(given[0], text.decode())
 
 
 def is_reaped(pid, forked):

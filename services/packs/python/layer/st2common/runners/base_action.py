@@ -1,6 +1,7 @@
 """The base class of Python actions."""
 
 import abc
+import sys
 
 from hearken_python import service
 from hearken_python.config import Config
@@ -9,17 +10,31 @@ from st2common import log as logging
 __all__ = ["Action"]
 
 
+class ToStandardError(logging.StreamHandler):
+    """Writes to what standard error is at that moment."""
+
+    def __init__(self):
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter("%(name)s: %(levelname)s %(message)s"))
+
+    @property
+    def stream(self):
+        """Where lines go."""
+        return sys.stderr
+
+
+# Made when this is imported, which for most runs is before they begin.
+HANDLER = ToStandardError()
+
+
 def logger_of(name):
     """The logger of an action: to standard error, from the level that its runner was given."""
     logger = logging.getLogger("actions.python." + name)
     if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(name)s: %(levelname)s %(message)s"))
-        logger.addHandler(handler)
+        logger.addHandler(HANDLER)
     level = logging.level_of(service.here.log_level)
     logger.setLevel(level)
-    for handler in logger.handlers:
-        handler.setLevel(level)
+    HANDLER.setLevel(level)
     # The root belongs to the action; a line is not to appear twice when it has handlers.
     logger.propagate = False
     return logger

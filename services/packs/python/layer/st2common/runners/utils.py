@@ -23,7 +23,9 @@ def noop_func(*args, **kwargs):
     """Nothing."""
 
 
-def store_execution_output_data(execution_db, action_db, data, output_type="output", timestamp=None):
+def store_execution_output_data(
+    execution_db, action_db, data, output_type="output", timestamp=None
+):
     """Output is kept by Hearken itself, as it is printed."""
     return None
 

@@ -13,7 +13,10 @@ _FORM = re.compile(
 
 
 def format(dt, usec=True, offset=True):
-    """`2014-03-04T05:06:07.000001+00:00`, or with `Z`; seconds of the epoch and milliseconds of it are times too."""
+    """`2014-03-04T05:06:07.000001+00:00`, or with `Z`.
+
+    Seconds of the epoch, and milliseconds of it, are times too.
+    """
     if isinstance(dt, (int, float)) and not isinstance(dt, bool):
         # Eleven digits of seconds are the year 5138.
         seconds = dt / 1000.0 if dt >= 10**11 else dt

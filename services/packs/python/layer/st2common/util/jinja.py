@@ -40,6 +40,8 @@ def render_values(mapping=None, context=None, allow_undefined=False):
             return {key: render(item) for key, item in value.items()}
         if isinstance(value, list):
             return [render(item) for item in value]
-        return environment.from_string(value).render(context) if is_jinja_expression(value) else value
+        if not is_jinja_expression(value):
+            return value
+        return environment.from_string(value).render(context)
 
     return {key: render(value) for key, value in mapping.items()}
