@@ -255,6 +255,7 @@ fn is_within(folder: &Path, text: &str) -> anyhow::Result<bool> {
     Ok(false)
 }
 
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn a_secret_reaches_the_action_and_is_nowhere_in_clear(on: On) -> anyhow::Result<()> {
     const SECRET: &str = "swordfish-from-the-datastore";
     let app = App::new(on)?;

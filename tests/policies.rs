@@ -503,7 +503,7 @@ fn a_policy_that_is_wrong_is_told_by_its_line() -> anyhow::Result<()> {
     let up = app.up()?;
     let said = up.said();
     ensure!(said.contains("policies/bad.yaml:5"), "{said}");
-    ensure!(said.contains("policy p.lost") && said.contains("p.nothing"), "{said}");
+    ensure!(said.contains("policies/lost.yaml:") && said.contains("p.nothing"), "{said}");
     ask(&app, &[])?;
     are(&app, "succeeded", 1)?;
     Ok(())

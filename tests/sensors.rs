@@ -1,6 +1,8 @@
 //! Sensors of packs: both generations of Python classes and programs of any language; what they
 //! tell, what becomes of them when they break, and what is seen of them.
 
+#![expect(clippy::indexing_slicing, reason = "a JSON value answers null for what is not there")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -27,7 +27,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Which crate alone may name a library.
-const OWNERS: [(&str, &[&str]); 13] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("rmp-serde", &["proto"]),
     ("minijinja", &["services/engine"]),
     ("fancy-regex", &["services/engine"]),
@@ -41,6 +41,8 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("clap", &["."]),
     ("saphyr-parser", &["services/packs"]),
     ("notify", &["services/packs"]),
+    ("tar", &["services/packs"]),
+    ("flate2", &["services/packs"]),
 ];
 
 fn root() -> &'static Path {

@@ -1,8 +1,14 @@
 //! The command line, as a table. The doc comments are the help text.
 
+mod kv;
+mod pack;
+
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+
+pub(crate) use kv::{Kv, Whose};
+pub(crate) use pack::{Fetch, Pack};
 
 /// Events in, actions out, nothing forgotten
 #[derive(Debug, Parser)]
@@ -381,183 +387,6 @@ pub(crate) enum Rule {
         /// Its reference
         reference: String,
     },
-}
-
-/// `hearken pack`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Pack {
-    /// All that are in force
-    List,
-    /// One of them
-    Get {
-        /// Its name
-        name: String,
-    },
-    /// Look through the files of a pack; needs no server
-    Check {
-        /// Its folder
-        folder: PathBuf,
-    },
-    /// Fetch packs and put them in force; rules only with --register rules
-    Install {
-        #[command(flatten)]
-        fetch: Fetch,
-        /// What is to be in force: rules or all for its rules as well
-        #[arg(long, value_name = "KINDS", default_value = "actions")]
-        register: String,
-        #[command(flatten)]
-        python: Python,
-    },
-    /// Fetch packs and leave them out of force
-    Download {
-        #[command(flatten)]
-        fetch: Fetch,
-    },
-    /// Put installed packs in force; rules only with --register rules
-    Load {
-        /// Their names
-        #[arg(value_name = "PACK", required = true)]
-        names: Vec<String>,
-        /// What is to be in force: rules or all for its rules as well
-        #[arg(long, value_name = "KINDS", default_value = "actions")]
-        register: String,
-        #[command(flatten)]
-        python: Python,
-    },
-    /// Take installed packs out of force and leave them where they are
-    Unload {
-        /// Their names
-        #[arg(value_name = "PACK", required = true)]
-        names: Vec<String>,
-    },
-    /// Take installed packs away, with their virtual environments
-    #[command(visible_alias = "uninstall")]
-    Remove {
-        /// Their names
-        #[arg(value_name = "PACK", required = true)]
-        names: Vec<String>,
-    },
-    /// Build the Python that all packs stand on, and that of the packs named
-    Setup {
-        /// Names of installed packs, or folders of packs
-        #[arg(value_name = "PACK")]
-        packs: Vec<String>,
-        #[command(flatten)]
-        python: Python,
-    },
-    /// Begin a pack: a folder with an action, a rule and a case, ready to run
-    New {
-        /// Its folder; the last part is its name
-        folder: PathBuf,
-    },
-    /// Run the cases of a pack, event in and requests out; needs no server
-    Test {
-        /// Its folder
-        folder: PathBuf,
-    },
-}
-
-/// What is to be fetched.
-#[derive(Debug, Arguments)]
-pub(crate) struct Fetch {
-    /// A folder, a tar.gz file, a git URL, owner/repo, or a name of the index; each with
-    /// =VERSION, a branch, tag or commit, if need be
-    #[arg(value_name = "SPEC", required = true)]
-    pub specs: Vec<String>,
-    /// Only this pack of a repository of many; may be given several times
-    #[arg(long = "pack", value_name = "NAME")]
-    pub packs: Vec<String>,
-}
-
-/// Which Python.
-#[derive(Debug, Arguments)]
-pub(crate) struct Python {
-    /// The Python that virtual environments are built with [default: the first new enough on PATH]
-    #[arg(long, value_name = "PROGRAM")]
-    pub python: Option<PathBuf>,
-}
-
-/// `hearken kv`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Kv {
-    /// Print the value of a key
-    Get {
-        /// Its name
-        name: String,
-        /// Open it when it is secret
-        #[arg(long)]
-        decrypt: bool,
-        #[command(flatten)]
-        whose: Whose,
-    },
-    /// Write a key
-    Set {
-        /// Its name
-        name: String,
-        /// Its text; - reads it from standard input, where no list of processes shows it
-        #[arg(allow_hyphen_values = true)]
-        value: String,
-        /// Seal it: only with the installation's key it can be read
-        #[arg(long)]
-        encrypt: bool,
-        /// The text is sealed already, as get prints it without --decrypt
-        #[arg(long, conflicts_with = "encrypt")]
-        encrypted: bool,
-        /// Take it away after so many seconds
-        #[arg(long, value_name = "SECONDS")]
-        ttl: Option<u64>,
-        /// Only if it is at this revision, as kv list or -o json kv get tells it; 0: only if it is
-        /// not there
-        #[arg(long, value_name = "N")]
-        revision: Option<u64>,
-        #[command(flatten)]
-        whose: Whose,
-    },
-    /// Add to the whole number in a key, which is 0 when it is not there
-    Increment {
-        /// Its name
-        name: String,
-        /// How much to add
-        #[arg(long, value_name = "N", default_value_t = 1, allow_hyphen_values = true)]
-        by: i64,
-        /// Take it away after so many seconds
-        #[arg(long, value_name = "SECONDS")]
-        ttl: Option<u64>,
-        #[command(flatten)]
-        whose: Whose,
-    },
-    /// Keys by name, secrets sealed
-    List {
-        /// Only names that begin so
-        #[arg(long, default_value = "")]
-        prefix: String,
-        /// At most so many
-        #[arg(short = 'n', long, default_value_t = 1000)]
-        limit: usize,
-        /// Open secrets
-        #[arg(long)]
-        decrypt: bool,
-        #[command(flatten)]
-        whose: Whose,
-    },
-    /// Take a key away
-    Delete {
-        /// Its name
-        name: String,
-        #[command(flatten)]
-        whose: Whose,
-    },
-}
-
-/// Whose keys.
-#[derive(Debug, Arguments)]
-pub(crate) struct Whose {
-    /// system: everybody's; user: one user's own; all: both, for list
-    #[arg(long, default_value = "system")]
-    pub scope: String,
-    /// The user of the scope user [default: stanley, for whom rules act]
-    #[arg(long)]
-    pub user: Option<String>,
 }
 
 /// `hearken log`

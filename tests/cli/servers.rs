@@ -105,7 +105,7 @@ fn an_end_that_waits_says_for_what() -> anyhow::Result<()> {
     })?;
     std::fs::write(gate, "")?;
     // A second signal would end it at once, so the end is only awaited.
-    let end = eventually("the end", WAIT, || Ok((!announced(&app.data()).is_ok()).then_some(())));
+    let end = eventually("the end", WAIT, || Ok((announced(&app.data()).is_err()).then_some(())));
     end.with_context(|| up.said())?;
     up.kill()?;
     let mut again = app.up()?;

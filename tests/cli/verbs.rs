@@ -125,7 +125,7 @@ fn answer_once(listener: &TcpListener, status: &str, body: &str) -> anyhow::Resu
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let read = stream.read(&mut piece)?;
         ensure!(read > 0, "the request is cut");
-        head.extend_from_slice(&piece[..read]);
+        head.extend_from_slice(piece.get(..read).unwrap_or_default());
     }
     let length = body.len();
     write!(

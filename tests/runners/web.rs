@@ -147,6 +147,7 @@ fn a_proxy_is_used_for_what_it_is_given_for() -> anyhow::Result<()> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one row for each kind of redirect")]
 fn redirects_are_followed_where_that_is_wanted_and_allowed() -> anyhow::Result<()> {
     let app = App::new(On::Embedded)?;
     let action = "name: get\nrunner_type: http-request\nparameters:\n  \

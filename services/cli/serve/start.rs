@@ -237,8 +237,8 @@ impl Parts<'_> {
         Ok(())
     }
 
-    /// Name of this process among its replicas. Alone on its bus it has one name for ever, and takes
-    /// up at once what it held before a crash.
+    /// Name of this process among its replicas. Alone on its bus it has one name for ever, and
+    /// takes up at once what it held before a crash.
     fn replica(&self) -> Result<String, Failure> {
         match &self.bus {
             Bus::Embedded(_) => data::installation(&self.data),

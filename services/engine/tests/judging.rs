@@ -150,7 +150,11 @@ fn a_rule_without_its_action_is_live_and_fails_when_it_matches() {
         findings.iter().map(|f| (&*f.reference, &*f.problem.pointer)).collect();
     assert_eq!(
         about,
-        [("demo.early", "/trigger/type"), ("demo.lost", "/action"), ("demo.off", "/action")]
+        [
+            ("demo.early", "/trigger/type"),
+            ("demo.lost", "/action/ref"),
+            ("demo.off", "/action/ref")
+        ]
     );
     assert!(findings.iter().all(|finding| !finding.problem.fatal));
     let payload = json!({"v": 1});

@@ -14,8 +14,14 @@ use serde_json::{Map, Value, json};
 /// before one, and one that may be an error.
 fn criterion() -> impl Strategy<Value = (&'static str, Value)> {
     let wanted = prop::sample::select(vec![json!("x"), json!("y"), json!(1), json!(true)]);
-    let kind =
-        prop::sample::select(vec!["equals", "equals", "nequals", "iequals", "exists", "startswith"]);
+    let kind = prop::sample::select(vec![
+        "equals",
+        "equals",
+        "nequals",
+        "iequals",
+        "exists",
+        "startswith",
+    ]);
     (prop::sample::select(vec!["trigger.a", "trigger.b"]), kind, wanted)
         .prop_map(|(path, kind, wanted)| (path, json!({"type": kind, "pattern": wanted})))
 }

@@ -26,7 +26,8 @@ pub(crate) enum Shape {
     Plain,
     /// Each tenth has a regular expression besides, which holds for every event.
     Regex,
-    /// Each tenth is a regular expression alone, which holds for no event: it must be tried on each.
+    /// Each tenth is a regular expression alone, which holds for no event: it must be tried on
+    /// each.
     RegexAlone,
 }
 

@@ -131,16 +131,16 @@ fn wait(child: &mut Child) -> anyhow::Result<f64> {
 }
 
 fn text(rules: u64, began: &Path) -> String {
-    let mut text = format!(
+    let head = format!(
         "- name: bench\n  hosts: all\n  gather_facts: false\n  sources:\n    - bench:\n        \
          events: {EVENTS}\n        rules: {rules}\n        began: {}\n  rules:\n",
         began.display(),
     );
-    for rule in 0..rules {
-        text.push_str(&format!(
+    let rule = |rule| {
+        format!(
             "    - name: r{rule}\n      condition: event.state == \"state-{rule:05}\" and \
              event.amount > 100\n      action:\n        none: {{}}\n"
-        ));
-    }
-    text
+        )
+    };
+    std::iter::once(head).chain((0..rules).map(rule)).collect()
 }

@@ -93,8 +93,6 @@ fn what_nobody_defines_is_told_at_its_line() {
     write(root.path(), "shop/rules/a.yaml", &rule("a", "shop.not"));
     write(root.path(), "shop/rules/b.yaml", &rule("b", "shop.note"));
     write(root.path(), "shop/rules/c.yaml", &rule("c", "core.noop"));
-    let wrong = "  parameters: {cmd: \"{{ trigger. }}\"}\n";
-    write(root.path(), "shop/rules/d.yaml", &(rule("d", "core.local") + wrong));
     let policy = "name: p\npolicy_type: action.concurrency\nresource_ref: shop.gone\n\
                   parameters: {threshold: 1}\n";
     write(root.path(), "shop/policies/p.yaml", policy);
@@ -107,7 +105,6 @@ fn what_nobody_defines_is_told_at_its_line() {
         "rules/a.yaml:7: notice: Action \"shop.not\" doesn't exist: every match is a failure\n  \
          hint: did you mean \"shop.note\"?",
         "rules/b.yaml:7: notice: action \"shop.note\" is disabled: every match is a failure",
-        "rules/d.yaml:8: notice: ",
         "rules/e.yaml:3: error: core.st2.webhook without parameters never fires\n  hint: write \
          parameters: {url: NAME}",
     ] {

@@ -24,8 +24,8 @@ pub(super) struct Chosen {
     pub(super) folder: PathBuf,
 }
 
-/// The packs in `tree` that are among `only`, or all of them. `hint` names the one pack that says no
-/// name itself; `shown` is where the tree came from.
+/// The packs in `tree` that are among `only`, or all of them. `hint` names the one pack that
+/// says no name itself; `shown` is where the tree came from.
 pub(super) fn packs(
     tree: &Path,
     hint: &str,

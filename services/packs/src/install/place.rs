@@ -3,8 +3,8 @@
 //! In `<data>/packs`: a folder for each pack; `.records` with what is remembered of them; `.lock`,
 //! held by the one process that installs; and, while it works, `.installing-…` with what is being
 //! fetched, `.ready-<pack>` with what is complete and only needs to be moved, `.removing-<pack>`
-//! with what is being taken away. Every step is a rename, and each of these names says how to go on:
-//! [`sweep`] throws the first away and finishes the other two. Names with a dot are no packs.
+//! with what is being taken away. Every step is a rename, and each of these names says how to go
+//! on: [`sweep`] throws the first away and finishes the other two. Names with a dot are no packs.
 
 use std::fs::{self, File};
 use std::io;

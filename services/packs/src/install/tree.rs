@@ -110,7 +110,8 @@ fn check_link(root: &Path, path: &Path, inside: &Path) -> Result<(), String> {
     }
 }
 
-/// Whether `leads`, seen from the folder `from` inside of something, stays inside on the face of it.
+/// Whether `leads`, seen from the folder `from` inside of something, stays inside on the face of
+/// it.
 pub(super) fn stays_inside(from: &Path, leads: &Path) -> bool {
     let mut depth = from.components().count();
     for component in leads.components() {

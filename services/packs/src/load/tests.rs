@@ -37,7 +37,7 @@ fn the_bundled_packs_load_without_a_word() {
         let defined = &loaded.definitions;
         match defined.name.as_str() {
             "core" => {
-                assert_eq!((defined.actions.len(), defined.triggers.len()), (10, 15));
+                assert_eq!((defined.actions.len(), defined.triggers.len()), (13, 15));
                 let names: Vec<_> = defined.actions.iter().map(|a| a.reference.as_str()).collect();
                 for name in ["core.local", "core.local_sudo", "core.echo", "core.noop", "core.http"]
                 {

@@ -1,7 +1,8 @@
 //! Where the fold's memory is kept: in STATE, in two slots that take turns.
 //!
 //! The chunks of the slot that is not in use are written first, then the entry that names the slot,
-//! by compare and set. A crash in between leaves the old slot whole, and a replica that was paused in
+//! by compare and set. A crash in between leaves the old slot whole, and a replica that was
+//! paused in
 //! between can spoil one slot, never both. The memory may hold requests that wait, with their
 //! secrets, so it is sealed.
 

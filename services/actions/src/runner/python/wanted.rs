@@ -103,11 +103,14 @@ pub(super) fn environment(
     environment.extend(modules.map(|modules| ("PYTHONPATH".into(), modules)));
     // Last, so that nobody else says them.
     let url = api_url(&job.config.api_url);
+    let ticket = job.ticket();
     let own = [
         ("ST2_ACTION_PACK_NAME", job.action.pack.as_str()),
         ("ST2_ACTION_EXECUTION_ID", job.request.execution.as_str()),
         ("ST2_ACTION_API_URL", url.as_str()),
         ("ST2_API_URL", url.as_str()),
+        ("ST2_ACTION_AUTH_TOKEN", ticket.as_str()),
+        ("ST2_AUTH_TOKEN", ticket.as_str()),
     ];
     environment.extend(own.map(|(name, value)| (name.into(), value.into())));
     if parameters.get("debug").and_then(Value::as_bool) == Some(true) {
