@@ -1,6 +1,6 @@
 //! The sensor service: hosts the sensors of packs, and timers.
 //!
-//! A sensor is a process, one for each enabled sensor of a pack in force ([`host`]): a Python class
+//! A sensor is a process, one for each enabled sensor of a pack in force (`host`): a Python class
 //! run by a small host of ours, or any program that writes lines of JSON. Its events go to the bus,
 //! its state to STATE, where every host sees it.
 //!

@@ -33,7 +33,7 @@ impl Place {
         Self { entity: format!("{TIMED}#{}", shard(&hash)), lane: LANE_ALL.to_owned() }
     }
 
-    /// Reads what [`Place::to_string`] gives.
+    /// Reads what its text gives.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (entity, lane) = text.rsplit_once('/')?;

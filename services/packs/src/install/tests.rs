@@ -13,6 +13,9 @@ use super::place::Place;
 use super::{Error, Installed, Installer, Record, Register, Spec, Wanted, archive, choose, tree};
 use crate::source::{Roots, discover};
 
+/// A member of an archive: its name, its kind, where it leads, what it holds.
+type Member<'a> = (&'a str, EntryType, &'a str, &'a [u8]);
+
 fn write(root: &Path, path: &str, content: &str) -> PathBuf {
     let place = root.join(path);
     fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -63,7 +66,7 @@ fn archived(entries: &[(&str, EntryType, &str, &[u8])]) -> (TempDir, PathBuf) {
 fn hostile_archives_are_refused_and_write_nothing_outside() {
     use EntryType::{Block, Fifo, Link, Regular, Symlink};
     let long = vec![b'a'; 9000];
-    let rows: [(&str, Vec<(&str, EntryType, &str, &[u8])>); 11] = [
+    let rows: [(&str, Vec<Member<'_>>); 11] = [
         ("is absolute", vec![("/tmp/evil", Regular, "", b"x")]),
         ("leads out", vec![("../evil", Regular, "", b"x")]),
         ("leads out", vec![("a/../../evil", Regular, "", b"x")]),
