@@ -25,6 +25,8 @@ const READ_ENTRIES: usize = 512;
 const READ_BYTES: usize = 4 << 20;
 /// Page cache of sled: what its users commonly give it.
 const SLED_CACHE_BYTES: u64 = 128 << 20;
+/// How long a closed store of sled may take to be let go of.
+const LET_GO: Duration = Duration::from_secs(5);
 /// Buffer of the plain file.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -162,10 +164,23 @@ fn scan_log(folder: &Path) -> anyhow::Result<u64> {
     Ok(found)
 }
 
+/// A store that was closed is let go of by its threads a moment later.
 fn open_sled(folder: &Path) -> anyhow::Result<sled::Db> {
     let config = sled::Config::new().path(folder).cache_capacity(SLED_CACHE_BYTES);
     let millis = u64::try_from(INTERVAL.as_millis())?;
-    Ok(config.flush_every_ms(Some(millis)).open()?)
+    let config = config.flush_every_ms(Some(millis));
+    let begin = Instant::now();
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error))
+                if error.to_string().contains("could not acquire lock")
+                    && begin.elapsed() < LET_GO =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            opened => return Ok(opened?),
+        }
+    }
 }
 
 fn append_sled(folder: &Path, count: u64) -> anyhow::Result<()> {
