@@ -12,6 +12,8 @@ mod files;
 mod program;
 mod together;
 
+use std::collections::HashMap;
+
 use hearken_engine::definition::{
     Action, PackManifest, Policy, Problem, Rule, RunnerKind, Sensor, TriggerType,
 };
@@ -143,19 +145,20 @@ impl Loader<'_> {
         defined: Vec<(Metadata, T)>,
         reference: fn(&T) -> &String,
     ) -> Vec<T> {
-        let mut kept: Vec<(Metadata, T)> = Vec::new();
+        let mut kept: Vec<Option<(Metadata, T)>> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         for (metadata, found) in defined {
-            let same = kept.iter().position(|(_, other)| reference(other) == reference(&found));
-            if let Some(at) = same {
-                let (hidden, _) = kept.remove(at);
+            let name = reference(&found).clone();
+            let hidden = places.insert(name, kept.len()).and_then(|at| kept.get_mut(at)?.take());
+            if let Some((hidden, _)) = hidden {
                 let message =
                     format!("{} defines {} as well: it counts", metadata.path, reference(&found));
                 let told = hidden.problem(&self.bundle.name, Problem::notice("/name", message));
                 self.problems.push(told);
             }
-            kept.push((metadata, found));
+            kept.push(Some((metadata, found)));
         }
-        kept.into_iter().map(|(_, found)| found).collect()
+        kept.into_iter().flatten().map(|(_, found)| found).collect()
     }
 
     fn actions(&mut self) -> Vec<Action> {
