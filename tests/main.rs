@@ -15,6 +15,7 @@ mod gateway; // Stock clients on the listener.
 mod hostile; // Bad input and bad actions: a clear outcome, and the next good event works.
 mod inquiries; // Questions to people: heard of, answered once, run out.
 mod memory; // Rules that remember, and history decided again.
+mod oracles; // Python, Jinja2 and the engine agree on generated cases.
 mod packs; // Packs from elsewhere: fetched, put in place, loaded, removed.
 mod policies; // Policies: who waits, who is let in, who is tried again, on both buses.
 mod python; // Python actions: what they get, what they return, how they end.
