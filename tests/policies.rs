@@ -9,28 +9,10 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use crate::harness::{App, On, Started, eventually};
+use crate::harness::{App, On, Started, eventually, on_both};
 
 /// The lease of a runner, and a look or two after it, fit into it.
 const WAIT: Duration = Duration::from_secs(120);
-
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {$(
-        mod $name {
-            use crate::harness::On;
-
-            #[test]
-            fn embedded() -> anyhow::Result<()> {
-                super::$name(On::Embedded)
-            }
-
-            #[test]
-            fn nats() -> anyhow::Result<()> {
-                super::$name(On::Nats)
-            }
-        }
-    )*};
-}
 
 on_both!(
     two_at_once_and_everybody_in_turn,
