@@ -2,13 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use crate::harness::{App, On, eventually, on_both};
+use crate::harness::{App, On, eventually, is_within, on_both};
 
 const WAIT: Duration = Duration::from_secs(40);
 
@@ -237,23 +236,6 @@ action:
   ref: core.pause
   parameters: {max_pause: '{{ st2kv.system.password | decrypt_kv }}'}
 ";
-
-/// Whether some file below `folder` holds these bytes.
-fn is_within(folder: &Path, text: &str) -> anyhow::Result<bool> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let found = if path.is_dir() {
-            is_within(&path, text)?
-        } else {
-            let content = std::fs::read(&path)?;
-            content.windows(text.len()).any(|window| window == text.as_bytes())
-        };
-        if found {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
 
 #[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn a_secret_reaches_the_action_and_is_nowhere_in_clear(on: On) -> anyhow::Result<()> {

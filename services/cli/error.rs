@@ -2,6 +2,8 @@
 //!
 //! The codes are a contract: scripts branch on them. `tests/cli.rs` holds them.
 
+pub(crate) use hearken_kit::chain;
+
 /// Done, or the answer is yes.
 pub(crate) const EXIT_OK: u8 = 0;
 /// The answer is no, or what was run has failed.
@@ -61,17 +63,6 @@ impl Failure {
     pub(crate) const fn exit_code(&self) -> u8 {
         self.code
     }
-}
-
-/// An error with all its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 impl From<hearken_kit::bus::Error> for Failure {

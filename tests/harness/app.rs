@@ -1,7 +1,7 @@
 //! The program under test: servers in folders of their own, and the command line beside them.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -230,6 +230,23 @@ pub(crate) fn is_running(text: &str) -> anyhow::Result<bool> {
         let line = entry?.path().join("cmdline");
         let Ok(content) = std::fs::read(line) else { continue };
         if String::from_utf8_lossy(&content).contains(text) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether some file below `folder` holds these bytes.
+pub(crate) fn is_within(folder: &Path, text: &str) -> anyhow::Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let found = if path.is_dir() {
+            is_within(&path, text)?
+        } else {
+            let content = std::fs::read(&path)?;
+            content.windows(text.len()).any(|window| window == text.as_bytes())
+        };
+        if found {
             return Ok(true);
         }
     }

@@ -5,7 +5,7 @@ mod app;
 mod eventually;
 mod nats;
 
-pub(crate) use app::{App, Started, is_running};
+pub(crate) use app::{App, Started, is_running, is_within};
 pub(crate) use eventually::eventually;
 pub(crate) use nats::NatsServer;
 

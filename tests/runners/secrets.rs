@@ -1,12 +1,10 @@
 //! Secrets reach the action, and nothing else that is stored, shown or sent holds them.
 
-use std::path::Path;
-
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use super::{WAIT, run, text};
-use crate::harness::{App, On, eventually, on_both};
+use crate::harness::{App, On, eventually, is_within, on_both};
 
 const MASK: &str = "********";
 
@@ -104,23 +102,6 @@ fn vault(on: On) -> anyhow::Result<App> {
 fn seen(app: &App) -> Vec<String> {
     let text = std::fs::read_to_string(app.path("seen")).unwrap_or_default();
     text.lines().map(ToOwned::to_owned).collect()
-}
-
-/// Whether some file below `folder` holds these bytes.
-fn is_within(folder: &Path, text: &str) -> anyhow::Result<bool> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let found = if path.is_dir() {
-            is_within(&path, text)?
-        } else {
-            let content = std::fs::read(&path)?;
-            content.windows(text.len()).any(|window| window == text.as_bytes())
-        };
-        if found {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn exported(app: &App) -> anyhow::Result<String> {

@@ -8,6 +8,7 @@
 
 pub mod backoff;
 pub mod bus;
+mod chain;
 pub mod clock;
 pub mod lease;
 pub mod listener;
@@ -23,6 +24,7 @@ pub mod ticket;
 pub mod work;
 
 pub use bus::Bus;
+pub use chain::chain;
 pub use clock::Clock;
 pub use seal::Sealer;
 pub use shutdown::Shutdown;

@@ -1,13 +1,14 @@
 //! From an entry to the messages it causes: decode, ask the engine, write down.
 
 use hearken_engine::judge::Event;
+use hearken_kit::chain;
 use hearken_packs::Definitions;
 use hearken_proto::record::{DEFINITIONS_TRIGGER, TIME_TRIGGER};
 use hearken_proto::request::TriggerInstance;
 use hearken_proto::{Entry, Subject, codec, entry, id};
 use serde_json::Value;
 
-use crate::outgoing::{Decided, Desk, Outgoing, chain};
+use crate::outgoing::{Decided, Desk, Outgoing};
 
 /// What an entry of the event stream is.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use hearken_engine::parameters::mask::masked;
 use hearken_engine::registry::Registry;
 use hearken_kit::bus::{Bus, Error};
 use hearken_kit::seal::Sealer;
-use hearken_kit::{payload, request};
+use hearken_kit::{chain, payload, request};
 use hearken_packs::kv::Opened;
 use hearken_proto::record::Enforcement;
 use hearken_proto::request::{POOL_ANY, TriggerInstance};
@@ -195,15 +195,4 @@ impl Decided<'_> {
         message.cause = Some(self.instance.id.clone());
         Outgoing { message, last }
     }
-}
-
-/// An error with all its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hearken_engine::judge::{Context, USER_DEFAULT};
 use hearken_engine::template::{Datastore as _, Scope, Template};
-use hearken_kit::process::{Marker, Spawn, Stdin, Stragglers};
+use hearken_kit::process::{Marker, Spawn, Stdin, Stragglers, environment};
 use hearken_packs::config;
 use hearken_packs::python::{self, Interpreter, Layer};
 use serde_json::{Map, Value, json};
@@ -20,26 +20,6 @@ use tokio::sync::Mutex;
 
 use crate::host::{Shared, Wanted};
 
-/// What a process finds when nothing else was said.
-const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Variables that a sensor inherits; everything else of this process's environment stays here.
-const INHERITED: [&str; 15] = [
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LOGNAME",
-    "PATH",
-    "TZ",
-    "USER",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "REQUESTS_CA_BUNDLE",
-    "SSL_CERT_FILE",
-];
 /// How long a group may take to end after SIGTERM, as StackStorm has it.
 const GRACE: Duration = Duration::from_secs(5);
 /// The program of the Python host, among our modules.
@@ -126,7 +106,7 @@ async fn of_python(
     spawn.environment = inherited();
     if let Some(bin) = program.parent() {
         // Programs of the pack's virtual environment are found by name.
-        let path = std::env::split_paths(&path_variable()).collect::<Vec<_>>();
+        let path = std::env::split_paths(&environment::path()).collect::<Vec<_>>();
         let path = std::env::join_paths([bin.to_owned()].into_iter().chain(path));
         spawn.environment.extend(path.map(|path| ("PATH".into(), path)));
     }
@@ -164,16 +144,7 @@ fn own_environment(shared: &Shared, wanted: &Wanted) -> Vec<(&'static str, Strin
 
 /// What every process of ours gets.
 fn inherited() -> Vec<(OsString, OsString)> {
-    let mut environment = vec![("PATH".into(), OsString::from(PATH_DEFAULT))];
-    let inherited = INHERITED.iter();
-    environment
-        .extend(inherited.filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))));
-    environment
-}
-
-/// `PATH` of this process, or what a process finds when nothing was said.
-fn path_variable() -> OsString {
-    std::env::var_os("PATH").unwrap_or_else(|| PATH_DEFAULT.into())
+    environment::inherited(environment::USUAL.into_iter().chain(environment::NETWORK))
 }
 
 /// The interpreter of this host, looked for once.
@@ -183,7 +154,7 @@ async fn interpreter(shared: &Shared, marker: &Marker) -> Result<PathBuf, String
     if let Some(interpreter) = found.as_ref().filter(|found| found.program.exists()) {
         return Ok(interpreter.program.clone());
     }
-    let interpreter = python::find(&path_variable(), marker).await;
+    let interpreter = python::find(&environment::path(), marker).await;
     let interpreter = interpreter.map_err(|missing| format!("{missing} ({})", missing.hint()))?;
     Ok(found.insert(interpreter).program.clone())
 }

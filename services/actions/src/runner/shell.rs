@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hearken_engine::script;
-use hearken_kit::process::{self, Captured, Ending, Marker, Spawn, Stdin};
+use hearken_kit::process::{self, Captured, Ending, Marker, Spawn, Stdin, environment};
 use hearken_proto::Status;
 use serde_json::{Map, Value, json};
 
@@ -32,8 +32,6 @@ const OUTPUT_BYTES_MAX: usize = 2 << 20;
 /// Output that is longer stays text even where it is JSON: as values it takes up to thirty times
 /// the room.
 const JSON_BYTES_MAX: usize = 1 << 20;
-/// What a process finds when nothing else was said.
-const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Return code of a run that was ended by its time limit, as StackStorm has it.
 const RETURN_CODE_TIMEOUT: i32 = -9;
 /// Return code of a run that was asked to end by somebody else: StackStorm calls it abandoned.
@@ -46,8 +44,6 @@ const SUDO_REFUSES: [&str; 5] = [
     "a terminal is required",
     "is not in the sudoers file",
 ];
-/// Variables that an action inherits; everything else of this process's environment stays here.
-const INHERITED: [&str; 7] = ["HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TZ", "USER"];
 
 /// What is to be started.
 enum Program {
@@ -192,14 +188,7 @@ fn refused(ended: process::Outcome) -> Outcome {
 
 /// What every program of ours gets of this process's environment.
 pub(super) fn inherited() -> Vec<(OsString, OsString)> {
-    let mut environment: Vec<(OsString, OsString)> = INHERITED
-        .iter()
-        .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
-        .collect();
-    if !environment.iter().any(|(name, _)| name == "PATH") {
-        environment.push(("PATH".into(), PATH_DEFAULT.into()));
-    }
-    environment
+    environment::inherited(environment::USUAL)
 }
 
 fn environment(job: &Job<'_>, parameters: &Map<String, Value>) -> Vec<(OsString, OsString)> {

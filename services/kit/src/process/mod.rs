@@ -14,6 +14,7 @@
 //! runs as one), and sandboxes: limits fence accidents in, not attackers.
 
 mod capture;
+pub mod environment;
 mod error;
 mod leader;
 mod note;

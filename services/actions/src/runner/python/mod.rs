@@ -14,12 +14,11 @@ mod outcome;
 mod pool;
 mod wanted;
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use hearken_kit::process::{self, Spawn, Stdin};
+use hearken_kit::process::{self, Spawn, Stdin, environment};
 use hearken_packs::python::{self, Interpreter, Layer};
 use serde_json::{Map, Value};
 use tokio::net::UnixStream;
@@ -157,7 +156,7 @@ async fn means(job: &Job<'_>) -> Result<Means, String> {
         // It may have been upgraded away.
         Some(interpreter) if interpreter.program.exists() => interpreter.program.clone(),
         Some(_) | None => {
-            let path = path_variable();
+            let path = environment::path();
             let interpreter = python::find(&path, job.file.marker()).await;
             let interpreter =
                 interpreter.map_err(|missing| format!("{missing} ({})", missing.hint()))?;
@@ -183,11 +182,6 @@ async fn layer(data: &Path) -> Result<Layer, String> {
         Ok(Err(error)) => Err(with_causes(&error)),
         Err(error) => Err(format!("the Python modules cannot be unpacked: {error}")),
     }
-}
-
-/// `PATH` of this process, or what a process finds when nothing was said.
-fn path_variable() -> OsString {
-    std::env::var_os("PATH").unwrap_or_else(|| wanted::PATH_DEFAULT.into())
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

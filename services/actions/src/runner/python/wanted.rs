@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use hearken_engine::judge::{Context, USER_DEFAULT};
 use hearken_engine::template::{Datastore as _, Scope, Template};
+use hearken_kit::process::environment;
 use hearken_packs::config;
 use hearken_packs::python::data_folder;
 use serde_json::{Map, Value, json};
@@ -12,27 +13,6 @@ use serde_json::{Map, Value, json};
 use super::Means;
 use crate::runner::Job;
 
-/// What a process finds when nothing else was said.
-pub(super) const PATH_DEFAULT: &str =
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Variables that an action inherits; everything else of this process's environment stays here.
-const INHERITED: [&str; 15] = [
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LOGNAME",
-    "PATH",
-    "TZ",
-    "USER",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "REQUESTS_CA_BUNDLE",
-    "SSL_CERT_FILE",
-];
 /// Variables by whose beginnings an interpreter or its libraries are set up when they start. A
 /// process that is forked afterwards would not heed them.
 const HEEDED_AT_START: [&str; 7] =
@@ -71,14 +51,7 @@ pub(super) fn can_be_forked(parameters: &Map<String, Value>) -> bool {
 
 /// What every Python process of ours gets.
 pub(super) fn inherited() -> Vec<(OsString, OsString)> {
-    let mut environment: Vec<(OsString, OsString)> = INHERITED
-        .iter()
-        .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
-        .collect();
-    if !environment.iter().any(|(name, _)| name == "PATH") {
-        environment.push(("PATH".into(), PATH_DEFAULT.into()));
-    }
-    environment
+    environment::inherited(environment::USUAL.into_iter().chain(environment::NETWORK))
 }
 
 /// The whole environment of a run; of a name that is there twice the last counts.
@@ -91,7 +64,7 @@ pub(super) fn environment(
     if means.is_virtual
         && let Some(bin) = means.program.parent()
     {
-        let path = std::env::split_paths(&super::path_variable()).collect::<Vec<_>>();
+        let path = std::env::split_paths(&environment::path()).collect::<Vec<_>>();
         let path = std::env::join_paths([bin.to_owned()].into_iter().chain(path));
         environment.extend(path.map(|path| ("PATH".into(), path)));
     }

@@ -21,6 +21,7 @@ use hearken_proto::{Entry, Message, Stream, id};
 use tokio::io::AsyncReadExt as _;
 
 use super::{Ack, ConsumerOptions, Error, Head, Heard};
+use crate::chain;
 
 pub use connect::{Credentials, NatsOptions};
 pub use consumer::Acker;
@@ -281,17 +282,6 @@ fn other_publish_error(error: &async_nats::jetstream::context::PublishError) -> 
     } else {
         Error::Unknown(text)
     }
-}
-
-/// An error with all its causes, since the reason is often in the last one.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Messages as they come.
