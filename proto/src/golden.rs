@@ -11,8 +11,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, json};
 
+use crate::check::{CheckRecord, CheckResult, CheckStatus, LastRun, Metric, Origin};
 use crate::execution::Step;
+use crate::incident::{
+    Acknowledgement, Comparison, Held, IncidentKind, IncidentRecord, LabelMatcher, Member, Moment,
+    Outcome, SilenceRecord, Told, Window,
+};
 use crate::kv::KeyState;
+use crate::notice::{NoticeKind, NoticeRecord, NoticeRequest, PicomonNotice, RecipientOutcome};
 use crate::record::{
     CancelHint, DeadLetter, DefinitionsState, Enforcement, FoldSlot, FoldState, Gate, GateState,
     Holder, InForce, LeaseState, PackTransition, RunnerState, ScheduleState, SensorState,
@@ -209,4 +215,194 @@ fn keys_decode_for_ever() {
         user: "stanley".into(),
     };
     check("key_state.v1", &key);
+}
+
+fn metric() -> Metric {
+    Metric {
+        label: "time".into(),
+        value: Some(0.25),
+        unit: "s".into(),
+        warning: Some("1".into()),
+        critical: Some("@2:".into()),
+        min: Some(0.0),
+        max: None,
+    }
+}
+
+#[test]
+fn checks_decode_for_ever() {
+    let result = CheckResult {
+        check: "web1/https".into(),
+        tick: 1_767_323_045_678,
+        scheduled: moment(),
+        started: moment(),
+        duration_us: 1_234,
+        status: CheckStatus::Unknown,
+        origin: Origin::Tool,
+        text: "no such program".into(),
+        long_text: "more\nlines".into(),
+        perfdata: vec![metric()],
+        location: "berlin".into(),
+        host: "probe1".into(),
+    };
+    check("check_result.v1", &result);
+    let last = LastRun {
+        at: moment(),
+        status: CheckStatus::Critical,
+        origin: Origin::Target,
+        duration_us: 7,
+        text: "refused".into(),
+        long_text: String::new(),
+        perfdata: vec![metric()],
+        location: "berlin".into(),
+    };
+    let record = CheckRecord {
+        check: "web1/https".into(),
+        status: Some(CheckStatus::Critical),
+        since: Some(moment()),
+        bad: 3,
+        good: 0,
+        bad_since: Some(moment()),
+        tool: 1,
+        tick: 1_767_323_045_678,
+        sequence: 9,
+        last: Some(last),
+        last_good: Some("200 OK".into()),
+        changes: 0b101,
+        flapping: Some(moment()),
+        fresh_until: Some(moment()),
+        late: None,
+        unreachable: Some("gw/ping".into()),
+        incident: Some("6957353500112233445566aa".into()),
+        tool_incident: None,
+        incidents: 2,
+    };
+    check("check_record.v1", &record);
+}
+
+fn incident() -> IncidentRecord {
+    let held = Held { kind: NoticeKind::Reminder, rule: "silence 17".into(), until: None };
+    let told = Told {
+        contact: "ops".into(),
+        channel: "mail".into(),
+        recipients: vec!["ops@example.net".into()],
+        from: moment(),
+        escalation: true,
+        problem: true,
+        flapping: true,
+        unreachable: true,
+        acknowledged: true,
+        view: "00112233".into(),
+        level: CheckStatus::Critical,
+        at: Some(moment()),
+        reminders: 1,
+        sent: vec![1, 2],
+        held: Some(held),
+        outcome: Some(Outcome::Partial),
+    };
+    let member = Member {
+        check: "web1/https".into(),
+        level: CheckStatus::Warning,
+        since: moment(),
+        ended: Some(moment()),
+        runs: 4,
+        flapping: false,
+        cause: Some("gw/ping".into()),
+        text: "slow".into(),
+        long_text: "more".into(),
+        perfdata: vec![metric()],
+        last_good: Some("200 OK".into()),
+    };
+    IncidentRecord {
+        id: "6957353500112233445566aa".into(),
+        kind: IncidentKind::Tool,
+        group: "host=web1".into(),
+        title: "web1/https".into(),
+        labels: [("host".to_owned(), "web1".to_owned())].into(),
+        opened: moment(),
+        closed: Some(moment()),
+        level: CheckStatus::Warning,
+        worst: CheckStatus::Critical,
+        members: vec![member],
+        affected: vec!["web2/https".into()],
+        cause: None,
+        acknowledged: Some(Acknowledgement {
+            author: "ann".into(),
+            comment: "on it".into(),
+            at: moment(),
+            until: Some(moment()),
+            sticky: true,
+        }),
+        told: vec![told],
+        notices: 2,
+        timeline: vec![Moment { at: moment(), level: CheckStatus::Critical, text: "a".into() }],
+        next: Some(moment()),
+        runbook: Some("https://wiki.example/web".into()),
+    }
+}
+
+#[test]
+fn incidents_decode_for_ever() {
+    check("incident_record.v1", &incident());
+    let matchers = Comparison::ALL.map(|(comparison, word)| LabelMatcher {
+        label: "host".into(),
+        comparison,
+        value: word.into(),
+    });
+    let opens = Map::from_iter([("hour".to_owned(), json!(3))]);
+    let silence = SilenceRecord {
+        id: "17".into(),
+        matchers: matchers.into(),
+        from: moment(),
+        until: Some(moment()),
+        windows: vec![Window { opens, seconds: 3_600 }],
+        author: "ann".into(),
+        comment: "disk".into(),
+        ended: Some(moment()),
+    };
+    check("silence_record.v1", &silence);
+}
+
+#[test]
+fn notices_decode_for_ever() {
+    let request = NoticeRequest {
+        id: "6957353500112233445566aa-3".into(),
+        thread: "6957353500112233445566aa".into(),
+        number: 3,
+        channel: "mail".into(),
+        contact: "ops".into(),
+        recipients: vec!["ops@example.net".into()],
+        kind: NoticeKind::FlappingEnd,
+        at: moment(),
+        earlier: vec![1, 2],
+        title: "web1/https".into(),
+        level: CheckStatus::Ok,
+        previous: Some(CheckStatus::Critical),
+        incident: Some(IncidentRecord { told: Vec::new(), ..incident() }),
+        text: "t".into(),
+        picomon: Some(PicomonNotice {
+            class: "CheckHTTP4".into(),
+            target: "web1".into(),
+            shown: "<CheckHTTP4 on 192.0.2.1>".into(),
+        }),
+    };
+    check("notice_request.v1", &request);
+    let record = NoticeRecord {
+        id: request.id,
+        thread: request.thread,
+        number: 3,
+        contact: "ops".into(),
+        channel: "mail".into(),
+        kind: NoticeKind::Problem,
+        attempts: 2,
+        outcome: Some(Outcome::Failed),
+        recipients: vec![RecipientOutcome {
+            recipient: "ops@example.net".into(),
+            delivered: Some(moment()),
+            given_up: true,
+            reply: "550 no".into(),
+        }],
+        at: moment(),
+    };
+    check("notice_record.v1", &record);
 }

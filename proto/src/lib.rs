@@ -6,6 +6,7 @@
 //! Invariants: no I/O and no clock; reading is tolerant (an unknown field is left out, never an
 //! error); a payload that was ever written has a golden file that must decode for ever.
 
+pub mod check;
 pub mod codec;
 pub mod definition;
 pub mod entry;
@@ -13,7 +14,9 @@ pub mod execution;
 #[cfg(test)]
 mod golden;
 pub mod id;
+pub mod incident;
 pub mod kv;
+pub mod notice;
 pub mod permission;
 pub mod question;
 pub mod record;

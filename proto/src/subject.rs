@@ -39,6 +39,16 @@ pub enum Subject {
         /// Name of the action within its pack; may hold dots.
         action: String,
     },
+    /// Something a contact is to be told.
+    NoticeRequest {
+        /// How it is sent: `mail`, `webhook` …
+        channel: String,
+    },
+    /// What one run of a check found.
+    CheckResult {
+        /// The check.
+        check: String,
+    },
     /// A state change of one entity.
     Transition {
         /// What kind of entity: execution, rule, schedule, runner, pack …
@@ -97,13 +107,21 @@ pub enum Kind {
     Gate,
     /// What a fold remembers.
     Fold,
+    /// One check: how it stands.
+    Check,
+    /// One spell of failure.
+    Incident,
+    /// One silence.
+    Silence,
+    /// One notice: what became of it.
+    Notice,
     /// One key of the datastore; its id is `<scope>.<name>`, and its scope is a token of its own.
     Kv,
 }
 
 impl Kind {
     /// Every kind, in the order of the table.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Execution,
         Self::Enforcement,
         Self::Rule,
@@ -115,6 +133,10 @@ impl Kind {
         Self::Lease,
         Self::Gate,
         Self::Fold,
+        Self::Check,
+        Self::Incident,
+        Self::Silence,
+        Self::Notice,
         Self::Kv,
     ];
 
@@ -133,6 +155,10 @@ impl Kind {
             Self::Lease => "lease",
             Self::Gate => "gate",
             Self::Fold => "fold",
+            Self::Check => "check",
+            Self::Incident => "incident",
+            Self::Silence => "silence",
+            Self::Notice => "notice",
             Self::Kv => "kv",
         }
     }
@@ -183,9 +209,11 @@ impl Subject {
     pub const fn stream(&self) -> Option<Stream> {
         match self {
             Self::Event { .. } => Some(Stream::Events),
-            Self::ActionRequest { .. } | Self::Transition { .. } | Self::Deadletter { .. } => {
-                Some(Stream::Log)
-            }
+            Self::ActionRequest { .. }
+            | Self::NoticeRequest { .. }
+            | Self::CheckResult { .. }
+            | Self::Transition { .. }
+            | Self::Deadletter { .. } => Some(Stream::Log),
             Self::State { .. } => Some(Stream::State),
             Self::Output { .. } => Some(Stream::Samples),
             Self::Control { .. } => None,
@@ -206,16 +234,20 @@ fn parse_family(family: &str, rest: &str) -> Option<Subject> {
             two()?;
             Subject::event(rest)
         }
-        "request" => {
-            let rest = rest.strip_prefix("action.")?;
-            let (pool, rest) = rest.split_once('.')?;
-            let (pack, action) = rest.split_once('.')?;
-            Subject::ActionRequest {
-                pool: decode(pool)?,
-                pack: decode(pack)?,
-                action: action.to_owned(),
+        "request" => match two()? {
+            ("action", rest) => {
+                let (pool, rest) = rest.split_once('.')?;
+                let (pack, action) = rest.split_once('.')?;
+                Subject::ActionRequest {
+                    pool: decode(pool)?,
+                    pack: decode(pack)?,
+                    action: action.to_owned(),
+                }
             }
-        }
+            ("notice", channel) => Subject::NoticeRequest { channel: decode(channel)? },
+            _ => return None,
+        },
+        "result" => Subject::CheckResult { check: decode(rest.strip_prefix("check.")?)? },
         "transition" => {
             let (kind, id) = two()?;
             Subject::Transition { kind: Kind::parse(kind)?, id: decode(id)? }
@@ -241,6 +273,8 @@ impl fmt::Display for Subject {
             Self::ActionRequest { pool, pack, action } => {
                 write!(f, "request.action.{}.{}.{action}", encode(pool), encode(pack))
             }
+            Self::NoticeRequest { channel } => write!(f, "request.notice.{}", encode(channel)),
+            Self::CheckResult { check } => write!(f, "result.check.{}", encode(check)),
             Self::Transition { kind, id } => {
                 write!(f, "transition.{}.{}", kind.token(), encode(id))
             }
@@ -352,7 +386,13 @@ mod tests {
                 pack: "web".into(),
                 action: "vault.encrypt".into(),
             },
+            Subject::NoticeRequest { channel: "mail".into() },
+            Subject::CheckResult { check: "db.example/disk /var".into() },
             Subject::transition(Kind::Execution, "a.b *%>ü"),
+            Subject::transition(Kind::Notice, "6957353500112233445566aa-2"),
+            Subject::state(Kind::Check, "db.example/disk /var"),
+            Subject::state(Kind::Incident, "6957353500112233445566aa"),
+            Subject::state(Kind::Silence, "17"),
             Subject::state(Kind::Schedule, "x y"),
             Subject::state(Kind::Kv, "system.a.b: c"),
             Subject::Deadletter { reason: "undecodable".into() },
@@ -367,7 +407,16 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_refused() {
-        for text in ["", "hearken", "hearken.event", "hearken.event.shop", "other.event.a.b"] {
+        let texts = [
+            "",
+            "hearken",
+            "hearken.event",
+            "hearken.event.shop",
+            "hearken.request.notice",
+            "hearken.result.web1",
+            "other.event.a.b",
+        ];
+        for text in texts {
             assert!(Subject::parse("hearken", text).is_err(), "{text}");
         }
         assert_eq!(

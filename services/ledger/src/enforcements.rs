@@ -99,6 +99,8 @@ fn read(prefix: &str, entry: &Entry) -> Option<Enforced> {
             })
         }
         Subject::Event { .. }
+        | Subject::NoticeRequest { .. }
+        | Subject::CheckResult { .. }
         | Subject::Transition { .. }
         | Subject::State { .. }
         | Subject::Deadletter { .. }

@@ -114,6 +114,8 @@ fn read(prefix: &str, entry: &Entry) -> Option<Execution> {
             Some(Execution::requested(request))
         }
         Subject::Event { .. }
+        | Subject::NoticeRequest { .. }
+        | Subject::CheckResult { .. }
         | Subject::Transition { .. }
         | Subject::State { .. }
         | Subject::Deadletter { .. }

@@ -5,6 +5,7 @@
 //! unknown fields are notices with a suggestion, never the loss of a file.
 
 pub mod action;
+pub mod check;
 pub mod pack;
 pub mod parameter;
 pub mod period;
@@ -18,6 +19,7 @@ pub mod sensor;
 pub mod trigger;
 
 pub use action::Action;
+pub use check::{Check, CheckFile};
 pub use pack::PackManifest;
 pub use parameter::{Parameter, ParameterKind, Parameters};
 pub use policy::{Policy, PolicyKind};
