@@ -32,6 +32,11 @@ impl Failure {
         Self { code, what: what.into(), place: None, hint: None }
     }
 
+    /// Ends in a code of its verb's own.
+    pub(crate) fn coded(code: u8, what: impl Into<String>) -> Self {
+        Self::new(code, what)
+    }
+
     /// The answer is no.
     pub(crate) fn no(what: impl Into<String>) -> Self {
         Self::new(EXIT_NO, what)

@@ -54,6 +54,7 @@ fn run(args: Args, output: &Output) -> Result<u8, Failure> {
         Verb::Sensor(listing) => commands::definition::sensors(&context, listing),
         Verb::Pack(pack) => commands::pack::run(&context, pack),
         Verb::Kv(kv) => commands::kv::run(&context, kv),
+        Verb::Collect(collect) => commands::collect::run(&context, collect),
         Verb::Log(log) => commands::log::run(&context, log),
         Verb::Config(config) => commands::config::run(&context, config),
         Verb::Doctor => commands::doctor::run(&context),

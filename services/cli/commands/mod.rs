@@ -1,6 +1,7 @@
 //! One verb a file. Each takes the context and its arguments, and answers an exit code.
 
 pub(crate) mod bus;
+pub(crate) mod collect;
 pub(crate) mod config;
 pub(crate) mod definition;
 pub(crate) mod doctor;
