@@ -1,5 +1,6 @@
 //! What runners promise, and that secrets reach the action and nobody else.
 
+mod printed;
 mod secrets;
 mod shell;
 mod site;

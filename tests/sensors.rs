@@ -3,6 +3,10 @@
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value answers null for what is not there")]
 
+mod hour; // All kinds at once, for a while, and whatever can die is killed.
+mod ticket; // What sensors show to the HTTP API.
+mod trouble; // What sensors should not do.
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -361,6 +365,9 @@ fn rules_come_and_go_while_their_sensor_runs(on: On) -> anyhow::Result<()> {
     assert_eq!(told, ["added /a", "added /b", "removed /a"]);
     for execution in app.executions(&["--action", "core.echo"])? {
         let message = execution["parameters"]["message"].as_str().context("a message")?.to_owned();
+        if message.starts_with("alive at ") {
+            continue; // The bundled rule on a timer says so, where this takes more than 10 s.
+        }
         ensure!(["a /a", "b /b"].contains(&message.as_str()), "{message}");
     }
     assert_eq!(running(&app, "watch.Files")?, pid, "it was started again for a rule of others");
@@ -436,8 +443,11 @@ fn one_bad_sensor_stops_no_other_and_says_why() -> anyhow::Result<()> {
         error.is_some_and(|error| error.contains("a line is no JSON object"))
     })?;
     assert_eq!((&shell["status"], &shell["restarts"]), (&json!("running"), &json!(0)));
-    let spawned = app.execution("core.echo", "succeeded")?;
-    assert_eq!(spawned["result"]["stdout"], format!("spawned {}", shell["pid"]));
+    let spawned = format!("spawned {}", shell["pid"]);
+    eventually(&spawned, WAIT, || {
+        let done = app.executions(&["--action", "core.echo", "--status", "succeeded"])?;
+        Ok(done.iter().any(|execution| execution["result"]["stdout"] == spawned).then_some(()))
+    })?;
     let table = String::from_utf8(app.run(&["sensor", "list", "--pack", "watch"])?.stdout)?;
     ensure!(table.starts_with("REF") && table.contains("ModuleNotFoundError"), "{table}");
     Ok(())

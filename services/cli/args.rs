@@ -1,5 +1,6 @@
 //! The command line, as a table. The doc comments are the help text.
 
+mod collect;
 mod kv;
 mod pack;
 
@@ -7,8 +8,9 @@ use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 
+pub(crate) use collect::{Collect, CollectVerb, Compress, Gather, Profile};
 pub(crate) use kv::{Kv, Whose};
-pub(crate) use pack::{Fetch, Pack};
+pub(crate) use pack::{Fetch, Pack, Trial};
 
 /// Events in, actions out, nothing forgotten
 #[derive(Debug, Parser)]
@@ -78,6 +80,8 @@ pub(crate) enum Verb {
     /// Read and write keys of the datastore
     #[command(subcommand)]
     Kv(Kv),
+    /// Gather the state of this machine into one archive
+    Collect(Collect),
     /// Read, explain and verify the log
     #[command(subcommand)]
     Log(Log),

@@ -5,7 +5,7 @@
 # unpacked to, so that it works wherever either is.
 set -eu
 
-verb='' packs='' repo_url='' branch='' register='' python='' pack=''
+verb='' packs='' repo_url='' branch='' register='' python='' pack='' force='' alone=''
 for argument in "$@"; do
     value=${argument#*=}
     case "$argument" in
@@ -15,6 +15,8 @@ for argument in "$@"; do
     --branch=*) branch=$value ;;
     --register=*) register=$value ;;
     --python=*) python=$value ;;
+    --force) force=$argument ;;
+    --skip_dependencies) alone=--skip-dependencies ;;
     --*) ;;
     *) verb=$argument ;;
     esac
@@ -28,6 +30,9 @@ run() { "$hearken" --data "$data" -o json pack "$@"; }
 # A list arrives as Python writes it, ['a', 'b'], or with commas.
 names=$(printf '%s' "$packs" | tr -d "[]'\" " | tr ',' '\n')
 
+# Names of all installed packs, where none are given.
+all() { ls "$data/packs" 2>/dev/null || true; }
+
 # The words of $names become arguments; no pack and no version has a blank or a wildcard.
 set -f
 case "$verb" in
@@ -35,22 +40,33 @@ install | download)
     set --
     [ "$verb" = download ] || [ -z "$register" ] || set -- "$@" "--register=$register"
     [ "$verb" = download ] || [ -z "$python" ] || set -- "$@" "--python=$python"
+    [ "$verb" = download ] || [ -z "$alone" ] || set -- "$@" "$alone"
+    [ -z "$force" ] || set -- "$@" "$force"
     if [ -n "$repo_url" ]; then
         # The first generation: packs of a repository of many.
         [ "$names" = '*' ] || for name in $names; do set -- "$@" "--pack=$name"; done
         run "$verb" "$@" -- "$repo_url${branch:+=$branch}"
-    else
+    elif [ -n "$names" ]; then
         run "$verb" "$@" -- $names
+    else
+        echo "nothing to $verb: give packs, or repo_url for all packs of a repository" >&2
+        exit 2
     fi
     ;;
 load)
-    run load "--register=${register:-actions}" -- $names
+    [ -n "$names" ] || names=$(all)
+    if [ -n "$names" ]; then
+        run load "--register=${register:-actions}" -- $names
+    else
+        echo '[]'
+    fi
     ;;
 unload | remove)
     run "$verb" -- $names
     ;;
 setup)
     set --
+    [ -n "$names" ] || names=$(all)
     [ -z "$python" ] || set -- "--python=$python"
     run setup "$@" -- $names
     ;;

@@ -1,16 +1,20 @@
 //! Passing on what an action prints, while it prints.
 //!
 //! Chunks are samples: a listener that is slow misses some, and the outcome has the beginning of
-//! everything anyway. A run that is over before the first pause sends none.
+//! everything anyway. A run that is over before the first pause sends none. Secrets of the run are
+//! shown as asterisks, also where a chunk ends within one; offsets are those of what was printed.
 
 use std::time::Duration;
 
 use hearken_kit::bus::Bus;
 use hearken_kit::payload;
 use hearken_kit::process::{Chunk, Listener, Output};
+use hearken_kit::seal::{Secrets, Veil};
 use hearken_proto::{Subject, id};
 use serde_json::json;
 use tokio::sync::mpsc;
+
+use crate::hidden::Hidden;
 
 /// Chunks that wait to be passed on; more are dropped with a count.
 const CHUNKS_MAX: usize = 64;
@@ -22,15 +26,37 @@ const MESSAGE_BYTES_MAX: usize = 128 << 10;
 /// Passes chunks on.
 #[derive(Debug)]
 pub(crate) struct Forwarder {
+    sender: Sender,
+    chunks: mpsc::Receiver<Chunk>,
+    hidden: Hidden,
+    streams: [Stream; 2],
+}
+
+/// One of the two streams.
+#[derive(Debug)]
+struct Stream {
+    output: Output,
+    name: &'static str,
+    veil: Veil,
+}
+
+/// Where chunks go.
+#[derive(Debug)]
+struct Sender {
     bus: Bus,
     execution: String,
-    chunks: mpsc::Receiver<Chunk>,
 }
 
 /// The two ends: one for the process, one to be run beside it.
-pub(crate) fn channel(bus: &Bus, execution: &str) -> (Listener, Forwarder) {
+pub(crate) fn channel(bus: &Bus, execution: &str, hidden: &Hidden) -> (Listener, Forwarder) {
     let (tx, chunks) = mpsc::channel(CHUNKS_MAX);
-    let forwarder = Forwarder { bus: bus.clone(), execution: execution.to_owned(), chunks };
+    let stream = |output, name| Stream { output, name, veil: Veil::default() };
+    let forwarder = Forwarder {
+        sender: Sender { bus: bus.clone(), execution: execution.to_owned() },
+        chunks,
+        hidden: hidden.clone(),
+        streams: [stream(Output::Stdout, "stdout"), stream(Output::Stderr, "stderr")],
+    };
     (Listener::new(tx), forwarder)
 }
 
@@ -39,32 +65,55 @@ impl Forwarder {
     pub(crate) async fn run(mut self) {
         loop {
             tokio::time::sleep(PAUSE).await;
-            let Some(first) = self.chunks.recv().await else { return };
+            let Some(first) = self.chunks.recv().await else { break };
             let mut gathered = vec![first];
             while let Ok(next) = self.chunks.try_recv() {
                 gathered.push(next);
             }
-            for (output, name) in [(Output::Stdout, "stdout"), (Output::Stderr, "stderr")] {
+            let secrets = self.hidden.secrets();
+            for stream in &mut self.streams {
+                let output = stream.output;
                 let chunks = gathered.iter().filter(|chunk| chunk.output == output);
-                self.send(name, chunks).await;
+                if let Some((offset, text)) = stream.pass(&secrets, chunks) {
+                    self.sender.send(stream.name, offset, text).await;
+                }
             }
         }
+        for stream in &mut self.streams {
+            let place = stream.veil.place();
+            self.sender.send(stream.name, place, stream.veil.end()).await;
+        }
     }
+}
 
-    async fn send(&self, name: &str, chunks: impl Iterator<Item = &Chunk>) {
+impl Stream {
+    /// What may be shown of `chunks`, and where in the stream they begin; nothing of none.
+    fn pass<'a>(
+        &mut self,
+        secrets: &Secrets,
+        chunks: impl Iterator<Item = &'a Chunk>,
+    ) -> Option<(u64, Vec<u8>)> {
         let mut text = Vec::new();
         let mut offset = None;
         for chunk in chunks {
             offset.get_or_insert(chunk.offset);
-            text.extend_from_slice(&chunk.bytes);
+            text.append(&mut self.veil.pass(secrets, chunk.offset, &chunk.bytes));
         }
-        let Some(offset) = offset else { return };
+        offset.map(|offset| (offset, text))
+    }
+}
+
+impl Sender {
+    async fn send(&self, stream: &str, offset: u64, mut text: Vec<u8>) {
+        if text.is_empty() {
+            return;
+        }
         text.truncate(MESSAGE_BYTES_MAX);
         let key = id::execution_key(&self.execution).to_owned();
         let subject = self.bus.subject(&Subject::Output { execution: key });
         let body = json!({
             "execution": self.execution,
-            "stream": name,
+            "stream": stream,
             "offset": offset,
             "data": String::from_utf8_lossy(&text),
         });

@@ -7,6 +7,7 @@ use hearken_kit::Clock;
 use hearken_kit::backoff::pause_after;
 use hearken_kit::bus::{Bus, Delivery, Error as BusError};
 use hearken_kit::process::{self, Runs};
+use hearken_packs::kv::Datastore;
 use hearken_packs::{Definitions, Runnable};
 use hearken_proto::{ActionRequest, Execution, codec};
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use tracing::{debug, error, warn};
 use crate::cancel::Running;
 use crate::claim::{Claimed, NotStarted};
 use crate::gate::Gates;
+use crate::hidden::Hidden;
 use crate::outcome::Cut;
 use crate::runner::{self, Outcome};
 use crate::{Config, output};
@@ -57,6 +59,10 @@ impl Runner {
 
     pub(crate) fn runs(&self) -> &Runs {
         &self.config.runs
+    }
+
+    pub(crate) fn datastore(&self) -> &Datastore {
+        &self.config.datastore
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -125,7 +131,8 @@ impl Runner {
             Ok(runnable) => runnable,
             Err(error) => return Outcome::failed(&error.to_string()),
         };
-        let (listener, forwarder) = output::channel(&self.bus, &request.execution);
+        let hidden = Hidden::default();
+        let (listener, forwarder) = output::channel(&self.bus, &request.execution, &hidden);
         let job = runner::Job {
             action: &action,
             folder: &folder,
@@ -135,6 +142,7 @@ impl Runner {
             file,
             cancel,
             listener,
+            hidden,
         };
         let ran = runner::run(job);
         tokio::pin!(ran);

@@ -43,7 +43,8 @@ impl Runner {
         let definitions = self.definitions();
         let registry = &definitions.registry;
         let tried_again = || retry(registry.policies_of(&ended.request.action), ended).is_some();
-        !ended.gates.is_empty() || registry.hears(TRIGGER) || tried_again()
+        let told = || registry.hears(TRIGGER) || self.has_notices(ended);
+        !ended.gates.is_empty() || told() || tried_again()
     }
 
     async fn try_again(&self, ended: &Execution) -> Result<(), Error> {
@@ -57,7 +58,7 @@ impl Runner {
         self.bus.publish(message).await.map(|_ack| ())
     }
 
-    /// Tells rules of an end, if any listens.
+    /// Tells rules of an end, if any listens, and what its notifications say.
     async fn tell(&self, ended: &Execution) -> Result<(), Error> {
         let told = matches!(
             ended.status,
@@ -67,8 +68,12 @@ impl Runner {
                 | Status::Canceled
                 | Status::Abandoned
         );
+        if !told || self.is_shadow() {
+            return Ok(());
+        }
+        self.notify(ended).await?;
         let definitions = self.definitions();
-        if !told || self.is_shadow() || !definitions.registry.hears(TRIGGER) {
+        if !definitions.registry.hears(TRIGGER) {
             return Ok(());
         }
         let request = &ended.request;

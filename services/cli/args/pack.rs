@@ -26,6 +26,9 @@ pub(crate) enum Pack {
         /// What is to be in force: rules or all for its rules as well
         #[arg(long, value_name = "KINDS", default_value = "actions")]
         register: String,
+        /// Leave out the packs that they need
+        #[arg(long)]
+        skip_dependencies: bool,
         #[command(flatten)]
         python: Python,
     },
@@ -71,10 +74,14 @@ pub(crate) enum Pack {
         /// Its folder; the last part is its name
         folder: PathBuf,
     },
-    /// Run the cases of a pack, event in and requests out; needs no server
+    /// Run the cases of a pack, event in and requests out, and its Python tests; needs no server
+    ///
+    /// Example: hearken pack test ./shop --only test_prices
     Test {
-        /// Its folder
-        folder: PathBuf,
+        /// Its folder, or the name of an installed pack
+        pack: String,
+        #[command(flatten)]
+        how: Trial,
     },
 }
 
@@ -88,6 +95,25 @@ pub(crate) struct Fetch {
     /// Only this pack of a repository of many; may be given several times
     #[arg(long = "pack", value_name = "NAME")]
     pub packs: Vec<String>,
+    /// Also what is made for another StackStorm or Python
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How the Python tests of a pack are run.
+#[derive(Debug, Arguments)]
+pub(crate) struct Trial {
+    /// Only tests with this in their place: tests/FILE.py: Class.method
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// Install nothing of requirements.txt and requirements-tests.txt: run with what is there
+    #[arg(long)]
+    pub no_requirements: bool,
+    /// Seconds that all tests together may take
+    #[arg(long, value_name = "SECONDS", default_value = "600")]
+    pub timeout: u64,
+    #[command(flatten)]
+    pub python: Python,
 }
 
 /// Which Python.

@@ -2,11 +2,12 @@
 
 mod begin;
 mod bring;
-mod cases;
+mod test;
 
 use std::path::Path;
 
-use hearken_packs::check;
+use hearken_kit::Clock;
+use hearken_packs::check::{self, Surroundings};
 
 use super::{Context, definition};
 use crate::args::{Format, Listing, Pack};
@@ -25,10 +26,14 @@ pub(crate) fn run(context: &Context, verb: Pack) -> Result<u8, Failure> {
         Pack::List => Listing::List { pack: None },
         Pack::Get { name } => Listing::Get { reference: name },
         Pack::Check { folder } => return check(context, &folder),
-        Pack::Install { fetch, register, python } => {
-            return bring::install(context, &fetch, Some(&register), python.python);
+        Pack::Install { fetch, register, skip_dependencies, python } => {
+            let what = bring::What { register: Some(&register), is_alone: skip_dependencies };
+            return bring::install(context, &fetch, what, python.python);
         }
-        Pack::Download { fetch } => return bring::install(context, &fetch, None, None),
+        Pack::Download { fetch } => {
+            let what = bring::What { register: None, is_alone: true };
+            return bring::install(context, &fetch, what, None);
+        }
         Pack::Load { names, register, python } => {
             return bring::register(context, &names, Some(&register), python.python);
         }
@@ -36,13 +41,17 @@ pub(crate) fn run(context: &Context, verb: Pack) -> Result<u8, Failure> {
         Pack::Remove { names } => return bring::remove(context, &names),
         Pack::Setup { packs, python } => return bring::set_up(context, &packs, python.python),
         Pack::New { folder } => return begin::begin(context, &folder),
-        Pack::Test { folder } => return cases::test(context, &folder),
+        Pack::Test { pack, how } => return test::test(context, &pack, how),
     };
     definition::show(context, "/v1/packs", listing, &columns)
 }
 
 fn check(context: &Context, folder: &Path) -> Result<u8, Failure> {
-    let report = check::check(folder).map_err(|error| {
+    let surroundings = Surroundings {
+        now: Clock::System.now(),
+        configs: Some(bring::folder(context).join("configs")),
+    };
+    let report = check::check(folder, &surroundings).map_err(|error| {
         Failure::usage(chain(&error)).hint("pack check takes a pack, or a folder of packs")
     })?;
     match context.output.format() {

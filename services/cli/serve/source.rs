@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hearken_kit::Shutdown;
 use hearken_kit::bus::Bus;
 use hearken_packs::bundle::Sealed;
+use hearken_packs::load::Loaded;
 use hearken_packs::publish::{self, Offer, Published};
 use hearken_packs::source::{self, Discovery, Origin, Roots};
 use hearken_packs::watch::Watcher;
@@ -30,6 +32,8 @@ pub(super) struct Source {
     watcher: Watcher,
     /// What was said already, so that it is said once.
     told: BTreeSet<String>,
+    /// What the packs of the last look define, so that those that stay are not loaded again.
+    loaded: Vec<Arc<Loaded>>,
 }
 
 /// What a look at the folders found.
@@ -37,6 +41,7 @@ pub(super) struct Source {
 pub(super) struct Look {
     offers: Vec<Offer>,
     problems: Vec<Located>,
+    loaded: Vec<Arc<Loaded>>,
 }
 
 impl Source {
@@ -62,7 +67,7 @@ impl Source {
         let roots = Roots { bundled: settings.bundled, folders };
         // The watch begins before the first look, so that no change falls between.
         let watcher = Watcher::start(&roots);
-        Ok(Self { bus, roots, watcher, told: BTreeSet::new() })
+        Ok(Self { bus, roots, watcher, told: BTreeSet::new(), loaded: Vec::new() })
     }
 
     /// Reads the folders and puts what is there in force. Answers what is new to say about them.
@@ -76,6 +81,7 @@ impl Source {
         let said: BTreeSet<String> = look.problems.iter().map(describe).collect();
         let new = said.difference(&self.told).cloned().collect();
         self.told = said;
+        self.loaded = look.loaded;
         Ok((published, new))
     }
 
@@ -142,7 +148,8 @@ fn describe(problem: &Located) -> String {
 }
 
 fn look(discovery: &Discovery) -> Look {
-    let mut look = Look { offers: Vec::new(), problems: discovery.problems.clone() };
+    let problems = discovery.problems.clone();
+    let mut look = Look { offers: Vec::new(), problems, loaded: Vec::new() };
     let mut packs = Vec::new();
     for found in &discovery.packs {
         look.problems.extend(found.problems.iter().cloned());
@@ -153,20 +160,21 @@ fn look(discovery: &Discovery) -> Look {
                 continue;
             }
         };
-        let loaded = load::load(&sealed);
+        let loaded = load::shared(&sealed);
         packs.push((sealed, loaded, &found.origin));
     }
     let all: Vec<_> =
         packs.iter().map(|(sealed, loaded, _)| (sealed, &loaded.definitions)).collect();
     let found_together = load::together(&all);
     for (sealed, loaded, origin) in packs {
-        look.problems.extend(loaded.problems);
+        look.problems.extend(loaded.problems.iter().cloned());
         let source = match origin {
             Origin::Bundled => "bundled".to_owned(),
             Origin::Folder(folder) => folder.display().to_string(),
         };
-        let version = loaded.manifest.map(|manifest| manifest.version);
+        let version = loaded.manifest.as_ref().map(|manifest| manifest.version.clone());
         look.offers.push(Offer { sealed, source, version });
+        look.loaded.push(loaded);
     }
     look.problems.extend(found_together.into_iter().filter(|found| !is_common(&found.message)));
     look

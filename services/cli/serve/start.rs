@@ -228,7 +228,7 @@ impl Parts<'_> {
             data: self.data.clone(),
             host: compose::host(),
             api_url,
-            token: self.token.clone(),
+            sealer: self.sealer.clone(),
             replica: self.replica()?,
             clock: Clock::System,
         };

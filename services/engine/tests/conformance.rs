@@ -129,7 +129,7 @@ fn criteria_mean_what_stackstorm_says() -> TestResult {
         let rule = rule.unwrap_or_else(|| panic!("{}: {problems:?}", row.name));
         let core = PackDefinitions {
             name: "core".into(),
-            actions: vec![noop()],
+            actions: vec![noop().into()],
             rules: vec![rule.clone()],
             ..PackDefinitions::default()
         };

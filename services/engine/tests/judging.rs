@@ -35,7 +35,7 @@ fn registry(rules: &[Value]) -> (Registry, Vec<Finding>) {
     let demo = PackDefinitions {
         name: "demo".into(),
         digest: "d1".into(),
-        actions: vec![action("demo", &note), action("demo", &off)],
+        actions: vec![action("demo", &note).into(), action("demo", &off).into()],
         rules: rules.iter().map(|value| rule("demo", value)).collect(),
         triggers: vec![
             TriggerType::from_value("demo", &json!({"name": "event"})).0.expect("well-formed"),
@@ -351,7 +351,7 @@ fn a_pack_of_2014_means_what_it_meant() {
     let pack = PackDefinitions {
         name: "hello-st2".into(),
         digest: "d".into(),
-        actions: vec![action],
+        actions: vec![action.into()],
         rules: vec![rule],
         ..PackDefinitions::default()
     };
@@ -378,11 +378,14 @@ fn rules_of_a_pack_that_says_so_compare_everything_as_text() {
     let pack = PackDefinitions {
         name: "demo".into(),
         compares_text: true,
-        actions: vec![action(
-            "demo",
-            &json!({"name": "note", "runner_type": "noop",
+        actions: vec![
+            action(
+                "demo",
+                &json!({"name": "note", "runner_type": "noop",
             "parameters": {"message": {"type": "string"}}}),
-        )],
+            )
+            .into(),
+        ],
         rules: vec![rule("demo", &value)],
         ..PackDefinitions::default()
     };
@@ -459,6 +462,15 @@ fn a_broken_action_or_sensor_says_where_and_how_to_repair() {
         (action(json!({"name": "a"})), "", None),
         (Sensor::from_value("demo", &json!({"class_name": "S"})).1, "", None),
     ]);
+    // The first generation hid parameters so; and the runner's own default is one, even null.
+    for (runner, name) in [("run-local-script", "dir"), ("local-shell-script", "sudo_password")] {
+        let value = json!({
+            "name": "a", "runner_type": runner, "entry_point": "a.sh",
+            "parameters": {name: {"immutable": true}},
+        });
+        let (action, problems) = Action::from_value("demo", &value);
+        assert!(action.is_some(), "{name}: {problems:?}");
+    }
     // A runner that nobody knows is listed, not lost.
     let value = json!({"name": "a", "runner_type": "mistral-v2", "entry_point": "a.yaml"});
     let (action, problems) = Action::from_value("demo", &value);

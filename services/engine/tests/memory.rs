@@ -45,7 +45,9 @@ fn registry(rules: &[Value]) -> Registry {
     });
     let pack = PackDefinitions {
         name: "demo".into(),
-        actions: vec![Action::from_value("demo", &note).0.expect("the action is well-formed")],
+        actions: vec![
+            Action::from_value("demo", &note).0.expect("the action is well-formed").into(),
+        ],
         rules: parsed.collect(),
         ..PackDefinitions::default()
     };

@@ -231,7 +231,9 @@ fn registry(plans: &[Plan]) -> Registry {
     });
     let pack = PackDefinitions {
         name: "demo".into(),
-        actions: vec![Action::from_value("demo", &note).0.expect("the action is well-formed")],
+        actions: vec![
+            Action::from_value("demo", &note).0.expect("the action is well-formed").into(),
+        ],
         rules: plans.iter().enumerate().map(|(at, plan)| plan.rule(&format!("r{at}"))).collect(),
         ..PackDefinitions::default()
     };

@@ -121,7 +121,7 @@ proptest! {
             .collect();
         let core = PackDefinitions {
             name: "core".into(),
-            actions: vec![noop],
+            actions: vec![noop.into()],
             rules: rules.clone(),
             ..PackDefinitions::default()
         };

@@ -35,7 +35,9 @@ fn judged(rules: Vec<Rule>, payload: &Value) -> BTreeMap<String, bool> {
     let note = json!({"name": "note", "runner_type": "noop"});
     let pack = PackDefinitions {
         name: "demo".into(),
-        actions: vec![Action::from_value("demo", &note).0.expect("the action is well-formed")],
+        actions: vec![
+            Action::from_value("demo", &note).0.expect("the action is well-formed").into(),
+        ],
         rules,
         ..PackDefinitions::default()
     };

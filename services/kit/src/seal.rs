@@ -14,7 +14,7 @@
 //! sealed; what is sealed twice is opened once, so nobody can have a value opened by passing it in;
 //! no error carries a value.
 //!
-//! Deliberately not here: secrets in results. What an action prints it publishes, as in StackStorm.
+//! Keeping opened secrets out of what is said is `secrets.rs`.
 
 use std::fmt;
 use std::io;
@@ -27,6 +27,10 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use serde_json::{Map, Value, json};
 
 use crate::random;
+
+mod secrets;
+
+pub use secrets::{Secrets, Veil};
 
 /// What is shown in place of a secret.
 pub const MASK: &str = "********";
@@ -44,9 +48,6 @@ const NAME_CONTEXT: &str = "hearken seal v1 key id";
 const DERIVE_CONTEXT: &str = "hearken seal v1 derived keys";
 /// Bytes of a key's name: enough to tell the keys of one company apart.
 const NAME_BYTES: usize = 4;
-/// A secret text of at least so many characters is looked for in the other parameters of its
-/// request. Shorter ones appear by chance.
-const REPEATED_CHARS_MIN: usize = 4;
 
 /// Why something cannot be sealed or opened.
 #[derive(Debug, thiserror::Error)]
@@ -235,91 +236,6 @@ pub fn masked(parameters: &Map<String, Value>, secret: &[String]) -> Map<String,
         (name.clone(), if hidden { Value::from(MASK) } else { value.clone() })
     };
     parameters.iter().map(mask).collect()
-}
-
-/// The texts of opened secrets, for keeping them out of what is said.
-#[derive(Clone, Default)]
-pub struct Secrets(Vec<String>);
-
-impl fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secrets({})", self.0.len())
-    }
-}
-
-impl Secrets {
-    /// The texts of those `parameters` that are called `secret`.
-    #[must_use]
-    pub fn of(secret: &[String], parameters: &Map<String, Value>) -> Self {
-        let mut texts = Vec::new();
-        for value in secret.iter().filter_map(|name| parameters.get(name)) {
-            collect(value, &mut texts);
-        }
-        let escaped: Vec<String> = texts.iter().flat_map(|text| escaped(text)).collect();
-        texts.extend(escaped);
-        // The longest first: one that holds another is replaced as a whole.
-        texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        texts.dedup();
-        Self(texts)
-    }
-
-    /// Whether one of them is in a text or a key of `value`.
-    #[must_use]
-    pub fn appear_in(&self, value: &Value) -> bool {
-        let within = |text: &str| self.0.iter().any(|secret| text.contains(secret));
-        match value {
-            Value::String(text) => within(text),
-            Value::Array(items) => items.iter().any(|item| self.appear_in(item)),
-            Value::Object(map) => {
-                map.iter().any(|(name, item)| within(name) || self.appear_in(item))
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
-    }
-
-    /// `text` with asterisks in place of each.
-    #[must_use]
-    pub fn hide(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
-    }
-}
-
-fn collect(value: &Value, texts: &mut Vec<String>) {
-    match value {
-        Value::String(text) if text.chars().count() >= REPEATED_CHARS_MIN => {
-            texts.push(text.clone());
-        }
-        Value::Number(number) => {
-            let text = number.to_string();
-            if text.len() >= REPEATED_CHARS_MIN {
-                texts.push(text);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
-        Value::Object(map) => map.values().for_each(|item| collect(item, texts)),
-        Value::Null | Value::Bool(_) | Value::String(_) => {}
-    }
-}
-
-/// A text as it stands within JSON, where that differs: as it is written most often, and in ASCII,
-/// as Python writes it.
-fn escaped(text: &str) -> Vec<String> {
-    let quoted = Value::from(text).to_string();
-    let bare = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    let mut ascii = String::with_capacity(bare.len());
-    for letter in bare.chars() {
-        if letter.is_ascii() && letter != '\u{7f}' {
-            ascii.push(letter);
-        } else {
-            let mut units = [0; 2];
-            let units = letter.encode_utf16(&mut units).iter();
-            ascii.extend(units.map(|unit| format!("\\u{unit:04x}")));
-        }
-    }
-    let mut forms = vec![bare.to_owned(), ascii];
-    forms.dedup();
-    forms.retain(|form| form != text);
-    forms
 }
 
 /// What a sealed parameter belongs to.

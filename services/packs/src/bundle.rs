@@ -7,6 +7,7 @@
 
 mod folder;
 mod unpack;
+mod upkeep;
 
 use hearken_proto::definition;
 pub use hearken_proto::definition::{Bundle, BundleFile};
@@ -15,6 +16,7 @@ use crate::Error;
 
 pub use folder::{FILE_BYTES_MAX, is_ignored, read_folder};
 pub use unpack::{prune, unpack};
+pub(crate) use upkeep::Upkeep;
 
 /// A bundle with its canonical bytes and their digest.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,8 +11,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hearken_engine::judge::USER_DEFAULT;
+use hearken_engine::template::{self, Datastore as _, Scope};
+use hearken_kit::seal::Secrets;
 use serde_json::{Map, Value};
 
+use crate::kv::Datastore;
 use crate::yaml::{self, Format};
 
 /// Schema of a pack's configuration.
@@ -64,6 +68,15 @@ pub struct Template<'a> {
     pub secret: bool,
 }
 
+/// A configuration that can be used.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// What the pack is given.
+    pub values: Map<String, Value>,
+    /// What of it the schema calls secret.
+    pub secrets: Secrets,
+}
+
 /// The configuration of `pack`, whose content is in `folder`, in an installation that keeps its
 /// values in the folder `configs`.
 ///
@@ -74,14 +87,35 @@ pub fn load(
     folder: &Path,
     configs: &Path,
     render: impl FnMut(Template<'_>) -> Result<String, String>,
-) -> Result<Map<String, Value>, Error> {
+) -> Result<Loaded, Error> {
     let schema = read(&folder.join(SCHEMA))?;
     let mut values = read(&folder.join(OWN))?;
     overlay(&mut values, read(&configs.join(format!("{pack}.yaml")))?);
     complete(&mut values, &schema, 0);
-    let mut rendering = Rendering { pack, render, key: String::new() };
+    let mut rendering = Rendering { pack, render, key: String::new(), secret: Vec::new() };
     rendering.object(&mut values, Some(&schema))?;
-    Ok(values)
+    let secrets = Secrets::within(&rendering.secret);
+    Ok(Loaded { values, secrets })
+}
+
+/// [`load`] with templates rendered from the keys of `datastore`.
+///
+/// # Errors
+/// [`Error`] names the file or the key.
+pub fn rendered(
+    pack: &str,
+    folder: &Path,
+    configs: &Path,
+    datastore: &Datastore,
+) -> Result<Loaded, Error> {
+    let context = datastore.context(USER_DEFAULT);
+    let scope = Scope::viewing(context.views());
+    load(pack, folder, configs, |wanted| {
+        let compiled = template::Template::parse(wanted.text).map_err(|error| error.to_string())?;
+        let text = compiled.render(&scope).map_err(|error| error.to_string())?;
+        // A missing key is an empty text, and nothing to decrypt.
+        if wanted.secret && !text.is_empty() { datastore.decrypt(&text) } else { Ok(text) }
+    })
 }
 
 /// The mapping that a file holds; an empty or missing file holds none.
@@ -156,6 +190,8 @@ struct Rendering<'a, R> {
     render: R,
     /// Where we are.
     key: String,
+    /// What was found secret.
+    secret: Vec<Value>,
 }
 
 impl<R: FnMut(Template<'_>) -> Result<String, String>> Rendering<'_, R> {
@@ -177,10 +213,23 @@ impl<R: FnMut(Template<'_>) -> Result<String, String>> Rendering<'_, R> {
     }
 
     fn value(&mut self, value: &mut Value, schema: Option<&Value>) -> Result<(), Error> {
+        let secret = schema.and_then(|schema| schema.get("secret"));
+        let secret = secret.and_then(Value::as_bool) == Some(true);
+        self.rendered(value, schema, secret)?;
+        if secret {
+            self.secret.push(value.clone());
+        }
+        Ok(())
+    }
+
+    fn rendered(
+        &mut self,
+        value: &mut Value,
+        schema: Option<&Value>,
+        secret: bool,
+    ) -> Result<(), Error> {
         match value {
             Value::String(text) if text.contains("{{") || text.contains("{%") => {
-                let secret = schema.and_then(|schema| schema.get("secret"));
-                let secret = secret.and_then(Value::as_bool) == Some(true);
                 *text = (self.render)(Template { text, secret }).map_err(|why| {
                     let (pack, key) = (self.pack.to_owned(), self.key.clone());
                     Error::Template { pack, key, why }
@@ -231,7 +280,7 @@ hosts:
             Ok(format!("<{text}{}>", if template.secret { "!" } else { "" }))
         });
         let found = match loaded {
-            Ok(values) => Value::Object(values),
+            Ok(loaded) => Value::Object(loaded.values),
             Err(error) => {
                 let folder = format!("{}/", folder.path().display());
                 json!(error.to_string().replace(&folder, ""))
@@ -267,6 +316,19 @@ hosts:
                 "limits": {"retries": 3},
             }),
         );
+    }
+
+    #[test]
+    fn what_the_schema_calls_secret_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let schema = "a: {secret: true}\nb: {properties: {c: {secret: true}}}\n\
+                      d: {secret: true, type: array}\n";
+        let values = "a: '{{ x }}'\nb: {c: inner, e: shown}\nd: [listed]\n";
+        fs::write(folder.path().join(SCHEMA), schema).unwrap();
+        fs::write(folder.path().join(OWN), values).unwrap();
+        let loaded = load("shop", folder.path(), folder.path(), |_| Ok("opened".to_owned()));
+        let told = loaded.unwrap().secrets.hide("opened inner shown listed");
+        assert_eq!(told, "******** ******** shown ********");
     }
 
     #[test]

@@ -47,8 +47,16 @@ pub enum Error {
         found: String,
     },
     /// A pack whose name cannot be one.
-    #[error("{} cannot name a pack: letters, digits, _ and - can, or its ref", .0.display())]
-    Name(PathBuf),
+    #[error(
+        "{} is called {name:?}, which cannot name a pack: letters, digits, _ and - can, in its ref",
+        folder.display()
+    )]
+    Name {
+        /// The folder.
+        folder: PathBuf,
+        /// What its manifest calls it, or else its own name.
+        name: String,
+    },
     /// The folder given is no pack and holds none.
     #[error("no pack in {}: a pack has pack.yaml, actions/, rules/ or sensors/", .0.display())]
     NoPack(PathBuf),

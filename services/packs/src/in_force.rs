@@ -18,10 +18,10 @@ use hearken_proto::record::{DEFINITIONS_TRIGGER, DefinitionsState, InForce};
 use hearken_proto::subject::Kind;
 use hearken_proto::{Entry, Stream, Subject, codec};
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::Error;
-use crate::bundle::{self, Sealed};
+use crate::bundle::{self, Sealed, Upkeep};
 use crate::load::{self, Loaded};
 
 /// Registries kept for events that are judged late. Older ones are built again when needed.
@@ -52,7 +52,9 @@ pub struct Content {
     /// The folder it was unpacked to.
     pub folder: PathBuf,
     /// What its files mean.
-    pub loaded: Loaded,
+    pub loaded: Arc<Loaded>,
+    /// Knows whether the folder is still whole.
+    upkeep: Upkeep,
 }
 
 /// An action to be run, with the content it belongs to.
@@ -178,16 +180,20 @@ impl Follower {
             reference: reference.to_owned(),
             digest: digest.to_owned(),
         })?;
-        Ok(Runnable { action: action.clone(), folder: content.folder.clone() })
+        Ok(Runnable { action: (**action).clone(), folder: content.folder.clone() })
     }
 
-    /// A pack's content, by digest.
+    /// A pack's content, by digest, with all its files in its folder.
     ///
     /// # Errors
     /// When it is nowhere, or cannot be unpacked.
     pub async fn content(&self, pack: &str, digest: &str) -> Result<Arc<Content>, Error> {
-        if let Some(content) = self.contents().get(digest) {
-            return Ok(Arc::clone(content));
+        let known = self.contents().get(digest).map(Arc::clone);
+        if let Some(content) = known {
+            if content.upkeep.is_whole() {
+                return Ok(content);
+            }
+            warn!(pack, digest, "content has lost files and is unpacked anew");
         }
         let get = || self.0.bus.blob_get(digest);
         let blob = until_back("content", get)
@@ -198,8 +204,9 @@ impl Follower {
         let content = blocking(move || {
             let sealed = Sealed::open(blob.to_vec(), &digest)?;
             let folder = bundle::unpack(&sealed, &data)?;
-            let loaded = load::load(&sealed);
-            Ok(Arc::new(Content { digest, folder, loaded }))
+            let loaded = load::shared(&sealed);
+            let upkeep = Upkeep::new(sealed.bundle(), &folder);
+            Ok(Arc::new(Content { digest, folder, loaded, upkeep }))
         })
         .await?;
         let mut contents = self.contents();

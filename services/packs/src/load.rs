@@ -8,11 +8,12 @@
 //! Whether what a rule names in other packs exists is no part of loading one: [`together`] says it
 //! of many. Not here: what is in force (the marks in the event stream).
 
-mod files;
+pub(crate) mod files;
 mod program;
 mod together;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use hearken_engine::definition::{
     Action, PackManifest, Policy, Problem, Rule, RunnerKind, Sensor, TriggerType,
@@ -31,6 +32,9 @@ pub use together::together;
 
 /// Folders whose files are known and not used yet.
 const NOT_YET_USED: [&str; 3] = ["aliases", "checks", "collectors"];
+
+/// The version that packs of 2014 say, three parts long as it is read.
+const FIRST_VERSION: &str = "0.1.0";
 
 /// The file that names a pack, whether it is there or not.
 const MANIFEST: &str = "pack.yaml";
@@ -71,13 +75,53 @@ pub fn load(sealed: &Sealed) -> Loaded {
         name: bundle.name.clone(),
         digest: sealed.digest().to_owned(),
         compares_text,
-        actions,
+        actions: actions.into_iter().map(Arc::new).collect(),
         rules,
         triggers,
         sensors,
         policies,
     };
     Loaded { definitions, manifest, config, config_schema, not_yet_used, problems: loader.problems }
+}
+
+/// What can be said of an action by looking at what is around its file.
+fn judge(bundle: &Bundle, metadata: &Metadata, action: &Action) -> Vec<Located> {
+    let pack = &bundle.name;
+    let mut told = Vec::new();
+    let is_unknown = matches!(action.runner, RunnerKind::Unsupported(_));
+    if matches!(action.runner, RunnerKind::ActionChain | RunnerKind::Orquesta) {
+        let message = "workflows are not supported yet: this action is listed and refused";
+        told.push(metadata.problem(pack, Problem::notice("/runner_type", message)));
+    }
+    if !action.entry_point.is_empty() && !is_unknown {
+        let missing = program::missing(bundle, "actions", &action.entry_point);
+        let fault = |message| Problem::fatal("/entry_point", message);
+        told.extend(missing.map(|message| metadata.problem(pack, fault(message))));
+        told.extend(program::foreign_interpreter(bundle, &action.entry_point));
+    }
+    for pointer in program::foreign_defaults(&metadata.document.value) {
+        let message = "this default is a place in StackStorm's installation";
+        let notice = Problem::notice(pointer, message).hint("set the parameter when running it");
+        told.push(metadata.problem(pack, notice));
+    }
+    told
+}
+
+/// [`load`], once for as long as somebody has what came of it: whoever asks again shares that.
+#[must_use]
+pub fn shared(sealed: &Sealed) -> Arc<Loaded> {
+    /// What somebody has, by digest.
+    static KNOWN: Mutex<BTreeMap<String, Weak<Loaded>>> = Mutex::new(BTreeMap::new());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(loaded) = known().get(sealed.digest()).and_then(Weak::upgrade) {
+        return loaded;
+    }
+    // Not under the lock: two that load the same at once lose nothing but time.
+    let loaded = Arc::new(load(sealed));
+    let mut known = known();
+    known.retain(|_, loaded| loaded.strong_count() > 0);
+    known.insert(sealed.digest().to_owned(), Arc::downgrade(&loaded));
+    loaded
 }
 
 /// What a definition is made from: the pack's name and the value of a file.
@@ -123,20 +167,27 @@ impl Loader<'_> {
         from_value: FromValue<T>,
         reference: fn(&T) -> &String,
     ) -> Vec<T> {
-        let read = self.read(folder, from_value);
+        let read = self.read(folder, from_value, |_, _, _| Vec::new());
         self.only_last(read, reference)
     }
 
-    fn read<T>(&mut self, folder: &str, from_value: FromValue<T>) -> Vec<(Metadata, T)> {
-        let mut defined = Vec::new();
-        for metadata in files::read(self.bundle, folder, &mut self.problems) {
-            let (found, problems) = from_value(&self.bundle.name, &metadata.document.value);
-            for problem in problems {
-                self.problems.push(metadata.problem(&self.bundle.name, problem));
-            }
-            defined.extend(found.map(|found| (metadata, found)));
-        }
-        defined
+    /// Reads the definitions of one folder; those that `judge` finds a fatal fault with are lost.
+    fn read<T>(
+        &mut self,
+        folder: &str,
+        from_value: FromValue<T>,
+        mut judge: impl FnMut(&Bundle, &Metadata, &T) -> Vec<Located>,
+    ) -> Vec<(Metadata, T)> {
+        let bundle = self.bundle;
+        files::read_each(bundle, folder, &mut self.problems, |metadata, problems| {
+            let (found, told) = from_value(&bundle.name, &metadata.document.value);
+            problems.extend(told.into_iter().map(|told| metadata.problem(&bundle.name, told)));
+            let found = found?;
+            let told = judge(bundle, metadata, &found);
+            let is_fatal = told.iter().any(|problem| problem.fatal);
+            problems.extend(told);
+            (!is_fatal).then(|| (metadata.outline(), found))
+        })
     }
 
     /// Of two definitions with one name the later file counts, as with StackStorm.
@@ -162,42 +213,14 @@ impl Loader<'_> {
     }
 
     fn actions(&mut self) -> Vec<Action> {
-        let mut usable = Vec::new();
-        for (metadata, action) in self.read("actions", Action::from_value) {
+        let mut has_old_runners = false;
+        let usable = self.read("actions", Action::from_value, |bundle, metadata, action| {
             let runner = metadata.text("runner_type").unwrap_or_default();
-            self.has_old_runners |= runner.starts_with("run-") || runner.starts_with("run_");
-            let told = self.judge(&metadata, &action);
-            let is_fatal = told.iter().any(|problem| problem.fatal);
-            self.problems.extend(told);
-            if !is_fatal {
-                usable.push((metadata, action));
-            }
-        }
+            has_old_runners |= runner.starts_with("run-") || runner.starts_with("run_");
+            judge(bundle, metadata, action)
+        });
+        self.has_old_runners = has_old_runners;
         self.only_last(usable, |action| &action.reference)
-    }
-
-    /// What can be said of an action by looking at what is around its file.
-    fn judge(&self, metadata: &Metadata, action: &Action) -> Vec<Located> {
-        let pack = &self.bundle.name;
-        let mut told = Vec::new();
-        let is_unknown = matches!(action.runner, RunnerKind::Unsupported(_));
-        if matches!(action.runner, RunnerKind::ActionChain | RunnerKind::Orquesta) {
-            let message = "workflows are not supported yet: this action is listed and refused";
-            told.push(metadata.problem(pack, Problem::notice("/runner_type", message)));
-        }
-        if !action.entry_point.is_empty() && !is_unknown {
-            let missing = program::missing(self.bundle, "actions", &action.entry_point);
-            let fault = |message| Problem::fatal("/entry_point", message);
-            told.extend(missing.map(|message| metadata.problem(pack, fault(message))));
-            told.extend(program::foreign_interpreter(self.bundle, &action.entry_point));
-        }
-        for pointer in program::foreign_defaults(&metadata.document.value) {
-            let message = "this default is a place in StackStorm's installation";
-            let notice =
-                Problem::notice(pointer, message).hint("set the parameter when running it");
-            told.push(metadata.problem(pack, notice));
-        }
-        told
     }
 
     fn sensors(&mut self) -> Vec<Sensor> {
@@ -205,16 +228,14 @@ impl Loader<'_> {
         if !has_metadata {
             return self.sensors_without_metadata();
         }
-        let mut usable = Vec::new();
-        for (metadata, sensor) in self.read("sensors", Sensor::from_value) {
-            match program::missing(self.bundle, "sensors", &sensor.entry_point) {
-                None => usable.push((metadata, sensor)),
-                Some(message) => {
-                    let fault = Problem::fatal("/entry_point", message);
-                    self.problems.push(metadata.problem(&self.bundle.name, fault));
-                }
-            }
-        }
+        let usable = self.read("sensors", Sensor::from_value, |bundle, metadata, sensor| {
+            let missing = program::missing(bundle, "sensors", &sensor.entry_point);
+            let fault = |message| Problem::fatal("/entry_point", message);
+            missing
+                .map(|message| metadata.problem(&bundle.name, fault(message)))
+                .into_iter()
+                .collect()
+        });
         self.only_last(usable, |sensor| &sensor.reference)
     }
 
@@ -233,8 +254,8 @@ impl Loader<'_> {
         sensors
     }
 
-    /// Whether the rules compare everything as text: the manifest says so, or all metadata is JSON
-    /// and something else is of the first generation too, which compared that way.
+    /// Whether the rules compare everything as text: the manifest says so, or actions and rules are
+    /// all JSON and something else is of the first generation too, which compared that way.
     fn compares_text(
         &mut self,
         manifest: Option<&PackManifest>,
@@ -242,21 +263,26 @@ impl Loader<'_> {
         rules: &[Rule],
     ) -> bool {
         let said = manifest.is_some_and(|manifest| manifest.compares_text);
-        let has_version = manifest.is_some_and(|manifest| !manifest.version.is_empty());
-        let all_json = ["actions", "rules", "sensors", "triggers"]
+        let version = manifest.map_or("", |manifest| manifest.version.as_str());
+        // Every pack of those days that said a version said this one.
+        let is_later = !matches!(version, "" | FIRST_VERSION);
+        let all_json = ["actions", "rules"]
             .iter()
             .flat_map(|folder| files::names(self.bundle, folder))
             .all(|(_, format)| format == Format::Json);
         let has_old_sensors =
             !sensors.is_empty() && files::names(self.bundle, "sensors").next().is_none();
-        let is_old = self.has_old_runners || has_old_sensors;
-        if said || has_version || !all_json || !is_old {
+        let has_actions = files::names(self.bundle, "actions").next().is_some();
+        let has_rules_alone = !has_actions && version == FIRST_VERSION;
+        let is_old = self.has_old_runners || has_old_sensors || has_rules_alone;
+        if said || is_later || !all_json || !is_old {
             return said;
         }
         if rules.iter().any(|rule| !rule.criteria.is_empty()) {
             let message = "a pack of the first generation: its rules compare everything as text";
             let told = Located::notice(&self.bundle.name, MANIFEST, message);
-            self.problems.push(told.hint("say version in pack.yaml to compare by type"));
+            self.problems
+                .push(told.hint("say a version above 0.1 in pack.yaml to compare by type"));
         }
         true
     }

@@ -99,6 +99,12 @@ pub fn bundled() -> Vec<Found> {
     EMBEDDED.iter().map(|(name, files)| embedded(name, files)).collect()
 }
 
+/// Whether a pack of this name is in the binary.
+#[must_use]
+pub(crate) fn is_bundled(name: &str) -> bool {
+    EMBEDDED.iter().any(|(known, _)| *known == name)
+}
+
 fn embedded(name: &str, files: &[(&str, bool, &[u8])]) -> Found {
     let mut files: Vec<BundleFile> = files
         .iter()
@@ -119,9 +125,7 @@ fn embedded(name: &str, files: &[(&str, bool, &[u8])]) -> Found {
 /// As [`read_folder`], and [`Error::Name`] when neither its manifest nor its own name can name a
 /// pack.
 pub fn read_pack(folder: &Path) -> Result<Found, Error> {
-    let Some(name) = name_of(folder) else {
-        return Err(Error::Name(folder.to_owned()));
-    };
+    let name = name_of(folder).map_err(|name| Error::Name { folder: folder.to_owned(), name })?;
     let (bundle, problems) = read_folder(&name, folder)?;
     Ok(Found { bundle, origin: Origin::Folder(folder.to_owned()), problems })
 }
@@ -173,8 +177,8 @@ pub(crate) fn said_of_itself(folder: &Path) -> Value {
     manifest.map_or(Value::Null, |place| read_manifest(&place))
 }
 
-/// What the pack in `folder` is called; nothing when that cannot be a pack's name.
-fn name_of(folder: &Path) -> Option<String> {
+/// What the pack in `folder` is called; what it would be called, when that cannot be a pack's name.
+fn name_of(folder: &Path) -> Result<String, String> {
     let mut said = said_of_itself(folder);
     // Whatever else is wrong with the manifest is told with its line when the pack is loaded.
     if let Value::Object(members) = &mut said {
@@ -184,9 +188,10 @@ fn name_of(folder: &Path) -> Option<String> {
     }
     let full = folder.canonicalize();
     let full = full.as_deref().unwrap_or(folder);
-    let own = full.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let (manifest, _) = PackManifest::from_value(own, Some(&said));
-    manifest.map(|manifest| manifest.name).filter(|name| is_pack_name(name))
+    let own = full.file_name().unwrap_or_default().to_string_lossy();
+    let (manifest, _) = PackManifest::from_value(&own, Some(&said));
+    let name = manifest.map(|manifest| manifest.name).filter(|name| is_pack_name(name));
+    name.ok_or_else(|| said.get("ref").and_then(Value::as_str).unwrap_or(&own).to_owned())
 }
 
 /// A manifest's value; null when it cannot be read, which loading tells with the line.

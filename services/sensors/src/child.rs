@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use hearken_kit::process::{self, Claim, Ending, Outcome};
 use hearken_kit::{Shutdown, random};
+use hearken_proto::record::SensorStatus;
+use serde_json::{Map, Value};
 use tokio::io;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use crate::host::{Shared, Wanted};
 use crate::means::{self, Prepared, with_causes};
+use crate::pass;
 use crate::reporter::Reporter;
 use crate::talk::{Streams, Talk};
 
-/// How long events that an ended process has told are given to be stored, while the bus is away.
+/// How long events that an ended process has told are given to be stored, while the bus is away
+/// and somebody waits for us.
 const SETTLE_WAIT: Duration = Duration::from_secs(10);
 
 /// How a process ended.
@@ -25,17 +29,29 @@ pub(crate) struct Ended {
     pub(crate) lived: Duration,
 }
 
-/// Runs one process of a sensor until it ends, or until `cancel` asks it to.
+/// For so long a process counts as one that begins.
+const BEGINNING: Duration = Duration::from_secs(3);
+
+/// Processes that may begin at a time.
+pub(crate) fn beginning_max() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Runs one process of a sensor, with this configuration, until it ends, or until `cancel` asks it
+/// to.
 pub(crate) async fn run(
     shared: &Shared,
     wanted: &Wanted,
+    config: Result<Map<String, Value>, String>,
     reporter: &Reporter,
     cancel: &Shutdown,
 ) -> Ended {
     let started = Instant::now();
-    let why = match attempt(shared, wanted, reporter, cancel).await {
-        Ok(why) | Err(why) => why,
+    let ran = match config {
+        Ok(config) => attempt(shared, wanted, config, reporter, cancel).await,
+        Err(why) => Err(why),
     };
+    let (Ok(why) | Err(why)) = ran;
     Ended { why, lived: started.elapsed() }
 }
 
@@ -43,22 +59,43 @@ pub(crate) async fn run(
 async fn attempt(
     shared: &Shared,
     wanted: &Wanted,
+    config: Map<String, Value>,
     reporter: &Reporter,
     cancel: &Shutdown,
 ) -> Result<String, String> {
     let nonce = random::hex(8).map_err(|error| format!("a process cannot be named: {error}"))?;
+    let begun = async {
+        let place = shared.beginning.acquire().await.map_err(|error| error.to_string())?;
+        let pass = pass::issue(shared, wanted, &nonce).await.map_err(|e| with_causes(&e))?;
+        Ok::<_, String>((place, pass))
+    };
+    let (place, pass) = tokio::select! {
+        biased;
+        () = cancel.requested() => return Ok("it was stopped before it began".to_owned()),
+        begun = begun => begun?,
+    };
     let claim = Claim {
         execution: format!("{}#{nonce}", wanted.sensor.reference),
         incarnation: shared.replica.clone(),
         attempt: 1,
     };
     let mut note = shared.runs.begin(claim).map_err(|error| with_causes(&error))?;
-    let ran = match means::prepare(shared, wanted, note.marker().clone()).await {
+    let marker = note.marker().clone();
+    let ran = match means::prepare(shared, wanted, config, &pass.ticket, marker).await {
         Ok(prepared) => {
-            perform(shared, wanted, reporter, cancel, &nonce, prepared, &mut note).await
+            let ran = perform(shared, wanted, reporter, cancel, &nonce, prepared, &mut note);
+            let mut ran = std::pin::pin!(ran);
+            tokio::select! {
+                ran = &mut ran => ran,
+                () = tokio::time::sleep(BEGINNING) => {
+                    drop(place);
+                    ran.await
+                }
+            }
         }
         Err(why) => Err(why),
     };
+    pass.revoke(shared).await;
     if let Err(error) = note.told() {
         warn!(sensor = wanted.sensor.reference, %error, "an ended process stays noted");
     }
@@ -86,9 +123,13 @@ async fn perform(
     // Without the process group a restart still finds the process by its marker.
     note.started(identity).unwrap_or(());
     let talk = Talk::new(shared, wanted, reporter, name);
-    let first = talk.first(first, channel.is_some());
+    let is_class = channel.is_some();
+    let first = talk.first(first, is_class);
     let streams = streams(&mut running, channel);
-    reporter.running(&wanted.sensor.class_name, u32::try_from(identity.group).ok(), &command).await;
+    // A program says nothing of being set up.
+    let status = if is_class { SensorStatus::Starting } else { SensorStatus::Running };
+    let pid = u32::try_from(identity.group).ok();
+    reporter.started(&wanted.sensor.class_name, status, pid, &command).await;
     let outcome = {
         let ended = running.finish(cancel.requested(), None);
         let talking = talk.serve(streams, first);
@@ -97,8 +138,13 @@ async fn perform(
             biased;
             outcome = &mut ended => {
                 talk.gone.request();
-                if timeout(SETTLE_WAIT, talking).await.is_err() {
-                    reporter.fault("events were lost: the bus took none when the process ended");
+                tokio::select! {
+                    biased;
+                    () = &mut talking => {}
+                    () = waited_for(cancel) => {
+                        let why = "events were lost: the bus took none when the process ended";
+                        reporter.fault(why);
+                    }
                 }
                 outcome
             }
@@ -106,7 +152,14 @@ async fn perform(
         }
     };
     reporter.ended(&wanted.sensor.class_name, exit_code(&outcome)).await;
-    Ok(why(&outcome, talk.last_words()))
+    let why = why(&outcome, talk.last_words());
+    Ok(means::explained(shared, &wanted.sensor.pack, why))
+}
+
+/// Ends some time after `cancel` was requested; never before that.
+async fn waited_for(cancel: &Shutdown) {
+    cancel.requested().await;
+    sleep(SETTLE_WAIT).await;
 }
 
 /// What is read and written: over the socket, or over the standard streams.

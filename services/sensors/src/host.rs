@@ -7,10 +7,10 @@ use std::sync::Arc;
 use hearken_engine::definition::Sensor;
 use hearken_kit::bus::Bus;
 use hearken_kit::process::Runs;
-use hearken_kit::{Clock, Shutdown, Tasks};
+use hearken_kit::{Clock, Sealer, Shutdown, Tasks};
 use hearken_packs::kv::Datastore;
 use hearken_packs::{Definitions, Follower};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::warn;
 
 use crate::means::Found;
@@ -32,9 +32,11 @@ pub(crate) struct Shared {
     pub(crate) host: String,
     /// Where the HTTP API answers; empty when not in this process.
     pub(crate) api_url: String,
-    /// What the API knows sensors by.
-    pub(crate) token: String,
+    /// Makes the tickets that sensors show to the API.
+    pub(crate) sealer: Sealer,
     pub(crate) found: Found,
+    /// Places for processes that begin: what they import at once takes all of a small machine.
+    pub(crate) beginning: Semaphore,
 }
 
 /// A sensor as it is wanted.
@@ -90,9 +92,10 @@ pub(crate) async fn run(shared: Shared, shutdown: Shutdown) -> Result<(), Error>
     Ok(())
 }
 
-/// The sensors of the packs in force that are enabled, by reference.
+/// The sensors of the packs in force that are enabled and have something to do, by reference.
 fn wanted(definitions: &Definitions) -> BTreeMap<String, Wanted> {
-    let enabled = definitions.registry.sensors().filter(|sensor| sensor.enabled);
+    let registry = &definitions.registry;
+    let enabled = registry.sensors().filter(|sensor| sensor.enabled && registry.needs(sensor));
     let wanted = enabled.filter_map(|sensor| {
         let content = definitions.packs.get(&sensor.pack)?;
         let (digest, folder) = (content.digest.clone(), content.folder.clone());
@@ -108,7 +111,9 @@ async fn sweep(runs: &Runs) -> Result<(), Error> {
         let found = runs.leftovers();
         for leftover in found.runs {
             let process = &leftover.claim.execution;
-            warn!(process, was_running = leftover.was_running, "a sensor was left behind");
+            if leftover.was_running {
+                warn!(process, "a sensor was left behind, and is ended");
+            }
             runs.forget(process)?;
         }
         Ok(())

@@ -3,8 +3,8 @@
 //!
 //! Whoever holds the sensor's lease runs it. A process that ends is started again after a pause
 //! that doubles up to five minutes, and is a second again after a minute of health; it is never
-//! given up. Another content, the end of the lease, and the end of the service end the process,
-//! politely first.
+//! given up. Another content, another configuration, the end of the lease, and the end of the
+//! service end the process, politely first.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::child;
 use crate::host::{Shared, Wanted};
 use crate::reporter::Reporter;
+use crate::settings::{self, Found, Lookout};
 
 /// The first pause before a sensor is started again.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ const HEALTHY: Duration = Duration::from_secs(60);
 enum Why {
     /// Its content is another.
     Changed,
+    /// Its pack's configuration is another.
+    Configured,
     /// It is not wanted any more.
     Gone,
     /// Another replica may run it.
@@ -78,7 +81,7 @@ impl Keeper {
     async fn run(&mut self) {
         loop {
             match self.hold().await {
-                None | Some(Why::Changed | Why::Lost) => {}
+                None | Some(Why::Changed | Why::Configured | Why::Lost) => {}
                 Some(Why::Gone | Why::Shutdown) => return,
             }
             let wanted = Arc::clone(&self.targets.borrow_and_update());
@@ -86,7 +89,7 @@ impl Keeper {
             let why = self.attend(&wanted).await;
             info!(sensor = wanted.sensor.reference, ?why, "sensor stopped");
             match why {
-                Why::Changed => {}
+                Why::Changed | Why::Configured => {}
                 // Whoever has the lease tells its state now.
                 Why::Lost => continue,
                 Why::Gone | Why::Shutdown => break,
@@ -123,23 +126,22 @@ impl Keeper {
         }
     }
 
-    /// Runs processes of one content, one after another.
-    async fn attend(&mut self, wanted: &Wanted) -> Why {
+    /// Runs processes of one content with one configuration, one after another.
+    async fn attend(&mut self, wanted: &Arc<Wanted>) -> Why {
         let mut pause = PAUSE_MIN;
+        let settings = settings::read(&self.shared, wanted).await;
+        self.reporter.conceal(settings.secrets.clone());
+        let mut lookout = Lookout::new(&self.shared, wanted, &settings);
         loop {
             let cancel = Shutdown::new();
             let shared = Arc::clone(&self.shared);
             let mut ended = None;
-            // The reporter is needed on both sides while the process runs.
-            let why = {
-                let Self { targets, lease, renewal, renewed, reporter, shutdown, .. } = self;
-                let mut watched = Watched { targets, lease, renewal, renewed, reporter, shutdown };
-                let reporter = watched.reporter;
-                let run =
-                    async { ended = Some(child::run(&shared, wanted, reporter, &cancel).await) };
-                watched.during(run, &cancel).await
+            let mut watched = self.watched(&mut lookout);
+            let (config, reporter) = (settings.values.clone(), watched.reporter);
+            let run = async {
+                ended = Some(child::run(&shared, wanted, config, reporter, &cancel).await);
             };
-            if let Some(why) = why {
+            if let Some(why) = watched.during(run, &cancel).await {
                 return why;
             }
             if let Some(ended) = ended {
@@ -149,19 +151,23 @@ impl Keeper {
                 self.reporter.waiting(&ended.why).await;
             }
             let cancel = Shutdown::new();
-            let Self { targets, lease, renewal, renewed, reporter, shutdown, .. } = self;
-            let mut watched = Watched { targets, lease, renewal, renewed, reporter, shutdown };
             let rest = async {
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
                     () = cancel.requested() => {}
                 }
             };
-            if let Some(why) = watched.during(rest, &cancel).await {
+            if let Some(why) = self.watched(&mut lookout).during(rest, &cancel).await {
                 return why;
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// What is watched, apart from what a process needs meanwhile.
+    fn watched<'a>(&'a mut self, lookout: &'a mut Lookout) -> Watched<'a> {
+        let Self { targets, lease, renewal, renewed, reporter, shutdown, .. } = self;
+        Watched { targets, lease, renewal, renewed, reporter, shutdown, lookout }
     }
 }
 
@@ -173,6 +179,7 @@ struct Watched<'a> {
     renewed: &'a mut Instant,
     reporter: &'a Reporter,
     shutdown: &'a Shutdown,
+    lookout: &'a mut Lookout,
 }
 
 impl Watched<'_> {
@@ -200,6 +207,14 @@ impl Watched<'_> {
                     return if changed.is_ok() { Why::Changed } else { Why::Gone };
                 }
                 _ = self.renewal.tick() => {}
+                found = self.lookout.look() => {
+                    match found {
+                        Found::Same => {}
+                        Found::Other => return Why::Configured,
+                        Found::Broken(why) => self.reporter.fault(&why),
+                    }
+                    continue;
+                }
             }
             match self.lease.renew().await {
                 Ok(true) => *self.renewed = Instant::now(),

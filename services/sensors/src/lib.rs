@@ -16,8 +16,11 @@ mod host;
 mod keeper;
 mod lines;
 mod means;
+mod pass;
+mod payload;
 mod reporter;
 mod said;
+mod settings;
 mod talk;
 mod timers;
 mod triggers;
@@ -29,7 +32,7 @@ use hearken_kit::bus::Bus;
 use hearken_kit::lease::{Lease, RENEW_EVERY};
 use hearken_kit::process::{Runs, RunsError};
 use hearken_kit::tasks::Panicked;
-use hearken_kit::{Clock, Shutdown};
+use hearken_kit::{Clock, Sealer, Shutdown};
 use hearken_packs::Follower;
 use hearken_packs::kv::Datastore;
 use tracing::{info, warn};
@@ -58,8 +61,8 @@ pub struct Config {
     pub host: String,
     /// Where the HTTP API answers; empty when not in this process.
     pub api_url: String,
-    /// What the API knows sensors by.
-    pub token: String,
+    /// Makes the tickets that sensors show to the API.
+    pub sealer: Sealer,
     /// Name of this replica, unlike any other.
     pub replica: String,
     /// Where the time comes from.
@@ -98,8 +101,9 @@ pub async fn run(config: Config, bus: Bus, shutdown: Shutdown) -> Result<(), Err
         replica: replica.clone(),
         host: config.host,
         api_url: config.api_url,
-        token: config.token,
+        sealer: config.sealer,
         found: means::Found::default(),
+        beginning: tokio::sync::Semaphore::new(child::beginning_max()),
     };
     tokio::try_join!(ticking, Box::pin(host::run(shared, shutdown)))?;
     Ok(())

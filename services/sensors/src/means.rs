@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearken_engine::judge::{Context, USER_DEFAULT};
-use hearken_engine::template::{Datastore as _, Scope, Template};
 use hearken_kit::process::{Marker, Spawn, Stdin, Stragglers, environment};
-use hearken_packs::config;
 use hearken_packs::python::{self, Interpreter, Layer};
 use serde_json::{Map, Value, json};
 use tokio::net::UnixStream;
@@ -22,6 +19,10 @@ use crate::host::{Shared, Wanted};
 
 /// How long a group may take to end after SIGTERM, as StackStorm has it.
 const GRACE: Duration = Duration::from_secs(5);
+/// The virtual environment of what packs import without saying so, beside those of packs.
+const SHARED_BY_ALL: &str = ".base";
+/// How an error begins when a library is missing, or is too old.
+const MISSING: [&str; 2] = ["ModuleNotFoundError: ", "ImportError: "];
 /// The program of the Python host, among our modules.
 const HOST: &str = "hearken_python/sensor_host.py";
 
@@ -44,10 +45,12 @@ pub(crate) struct Prepared {
     pub(crate) first: Map<String, Value>,
 }
 
-/// Prepares a sensor; `marker` says whose process it is.
+/// Prepares a sensor with this configuration and this ticket; `marker` says whose process it is.
 pub(crate) async fn prepare(
     shared: &Shared,
     wanted: &Wanted,
+    config: Map<String, Value>,
+    ticket: &str,
     marker: Marker,
 ) -> Result<Prepared, String> {
     let sensor = &wanted.sensor;
@@ -59,14 +62,14 @@ pub(crate) async fn prepare(
     first.insert("sensor".to_owned(), json!(sensor.reference));
     first.insert("pack".to_owned(), json!(sensor.pack));
     first.insert("class_name".to_owned(), json!(sensor.class_name));
-    first.insert("config".to_owned(), Value::Object(config(shared, wanted)?));
+    first.insert("config".to_owned(), Value::Object(config));
     first.insert("poll_interval".to_owned(), json!(sensor.poll_interval));
     let mut prepared = if is_python(&file) {
-        of_python(shared, wanted, &file, marker, first).await?
+        of_python(shared, wanted, &file, marker, first, ticket).await?
     } else {
         let mut spawn = Spawn::new(file, marker);
         spawn.environment = inherited();
-        let own = own_environment(shared, wanted);
+        let own = own_environment(shared, wanted, ticket);
         spawn.environment.extend(own.into_iter().map(|(k, v)| (k.into(), v.into())));
         spawn.stdin = Stdin::Open;
         spawn.folder = Some(wanted.folder.clone());
@@ -91,9 +94,11 @@ async fn of_python(
     file: &Path,
     marker: Marker,
     mut first: Map<String, Value>,
+    ticket: &str,
 ) -> Result<Prepared, String> {
     let layer = layer(shared).await?;
-    let program = match python::virtualenv(&shared.data, &wanted.sensor.pack) {
+    let places = [wanted.sensor.pack.as_str(), SHARED_BY_ALL];
+    let program = match places.into_iter().find_map(|of| python::virtualenv(&shared.data, of)) {
         Some(program) => program,
         None => interpreter(shared, &marker).await?,
     };
@@ -116,7 +121,7 @@ async fn of_python(
     spawn.environment.extend(modules.map(|modules| ("PYTHONPATH".into(), modules)));
     spawn.stdin = Stdin::Given(Arc::new(theirs.into()));
     // Told over the socket, where nobody who looks at processes sees it.
-    let own: Map<String, Value> = own_environment(shared, wanted)
+    let own: Map<String, Value> = own_environment(shared, wanted, ticket)
         .into_iter()
         .map(|(k, v)| (k.to_owned(), v.into()))
         .collect();
@@ -126,8 +131,20 @@ async fn of_python(
     Ok(Prepared { spawn, channel: Some(channel), first })
 }
 
+/// Why a sensor has ended, with the way to have a library that it found missing.
+pub(crate) fn explained(shared: &Shared, pack: &str, why: String) -> String {
+    let is_missing = MISSING.iter().any(|start| why.starts_with(start));
+    if !is_missing || python::virtualenv(&shared.data, pack).is_some() {
+        return why;
+    }
+    format!(
+        "{why}; the pack {pack} has no virtual environment on this host (try: hearken pack setup \
+         {pack}, or with the pack's folder where it is not installed)"
+    )
+}
+
 /// How a sensor finds the HTTP API, under the names that StackStorm's and our own tools look for.
-fn own_environment(shared: &Shared, wanted: &Wanted) -> Vec<(&'static str, String)> {
+fn own_environment(shared: &Shared, wanted: &Wanted, ticket: &str) -> Vec<(&'static str, String)> {
     let mut own = vec![
         ("ST2_SENSOR_PACK_NAME", wanted.sensor.pack.clone()),
         ("HEARKEN_SENSOR", wanted.sensor.reference.clone()),
@@ -138,7 +155,7 @@ fn own_environment(shared: &Shared, wanted: &Wanted) -> Vec<(&'static str, Strin
         own.push(("HEARKEN_URL", url.to_owned()));
     }
     let tokens = ["ST2_AUTH_TOKEN", "ST2_ACTION_AUTH_TOKEN", "HEARKEN_TOKEN"];
-    own.extend(tokens.map(|name| (name, shared.token.clone())));
+    own.extend(tokens.map(|name| (name, ticket.to_owned())));
     own
 }
 
@@ -172,22 +189,6 @@ async fn layer(shared: &Shared) -> Result<Layer, String> {
         Ok(Err(error)) => Err(with_causes(&error)),
         Err(error) => Err(format!("the Python modules cannot be unpacked: {error}")),
     }
-}
-
-/// The pack's configuration, with what it takes from the datastore.
-fn config(shared: &Shared, wanted: &Wanted) -> Result<Map<String, Value>, String> {
-    let datastore = &shared.datastore;
-    let context: Context = datastore.context(USER_DEFAULT);
-    let scope = Scope::viewing(context.views());
-    let render = |template: config::Template<'_>| {
-        let compiled = Template::parse(template.text).map_err(|error| error.to_string())?;
-        let text = compiled.render(&scope).map_err(|error| error.to_string())?;
-        // A missing key is an empty text, and nothing to decrypt.
-        if template.secret && !text.is_empty() { datastore.decrypt(&text) } else { Ok(text) }
-    };
-    let configs = shared.data.join("configs");
-    let loaded = config::load(&wanted.sensor.pack, &wanted.folder, &configs, render);
-    loaded.map_err(|error| with_causes(&error))
 }
 
 /// An error and everything that caused it, in one line.

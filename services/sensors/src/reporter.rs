@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hearken_kit::bus::Bus;
+use hearken_kit::seal::Secrets;
 use hearken_kit::{Clock, payload};
 use hearken_packs::Follower;
 use hearken_proto::record::{SensorState, SensorStatus};
@@ -18,6 +19,9 @@ use crate::said::shortened;
 const SPAWN: &str = "core.st2.sensor.process_spawn";
 /// The trigger of a process that has ended.
 const EXIT: &str = "core.st2.sensor.process_exit";
+/// Errors of a running sensor that are logged between two writings of its state, which are seconds
+/// apart; the last one is always kept.
+const LOGGED_MAX: u64 = 10;
 
 /// Tells of one sensor.
 #[derive(Debug)]
@@ -34,6 +38,10 @@ struct Told {
     state: SensorState,
     /// Whether it has changed since it was written.
     is_stale: bool,
+    /// Errors since then.
+    faults: u64,
+    /// What its configuration holds that nobody else may see.
+    secrets: Secrets,
 }
 
 impl Reporter {
@@ -46,7 +54,8 @@ impl Reporter {
         reference: &str,
     ) -> Self {
         let state = SensorState { sensor: reference.to_owned(), ..SensorState::default() };
-        let told = Mutex::new(Told { state, is_stale: false });
+        let secrets = Secrets::default();
+        let told = Mutex::new(Told { state, is_stale: false, faults: 0, secrets });
         Self { bus, clock, definitions, host: host.to_owned(), told }
     }
 
@@ -75,17 +84,34 @@ impl Reporter {
         self.flush().await;
     }
 
-    /// Its process runs.
-    pub(crate) async fn running(&self, class_name: &str, pid: Option<u32>, command: &str) {
+    /// From now on these are kept out of what is told of it.
+    pub(crate) fn conceal(&self, secrets: Secrets) {
+        self.told().secrets = secrets;
+    }
+
+    /// Its process was started, and is set up already or not.
+    pub(crate) async fn started(
+        &self,
+        class_name: &str,
+        status: SensorStatus,
+        pid: Option<u32>,
+        command: &str,
+    ) {
         self.change(|state| {
             state.pid = pid;
-            state.status = SensorStatus::Running;
+            state.status = status;
         });
         info!(sensor = self.sensor(), pid, "sensor started");
         self.flush().await;
         let now = self.clock.now().seconds();
         let object = json!({"id": class_name, "timestamp": now, "pid": pid, "cmd": command});
         self.tell(SPAWN, object).await;
+    }
+
+    /// It is set up, and works.
+    pub(crate) async fn ready(&self) {
+        self.change(|state| state.status = SensorStatus::Running);
+        self.flush().await;
     }
 
     /// Its process has ended.
@@ -98,6 +124,7 @@ impl Reporter {
 
     /// It is started again after a pause.
     pub(crate) async fn waiting(&self, error: &str) {
+        let error = &self.told().secrets.hide(error);
         warn!(sensor = self.sensor(), error, "sensor ended, it is started again");
         self.change(|state| {
             state.status = SensorStatus::Waiting;
@@ -115,8 +142,20 @@ impl Reporter {
 
     /// Something went wrong while it runs; written with the next [`Reporter::flush`].
     pub(crate) fn fault(&self, error: &str) {
-        warn!(sensor = self.sensor(), error, "a sensor reports an error");
-        self.change(|state| state.error = Some(shortened(error)));
+        let (error, count) = {
+            let mut told = self.told();
+            told.faults = told.faults.saturating_add(1);
+            (told.secrets.hide(error), told.faults)
+        };
+        if count <= LOGGED_MAX {
+            warn!(sensor = self.sensor(), error, "a sensor reports an error");
+        }
+        self.change(|state| state.error = Some(shortened(&error)));
+    }
+
+    /// A text that it said, without what nobody may see.
+    pub(crate) fn concealed(&self, text: &str) -> String {
+        self.told().secrets.hide(text)
     }
 
     /// It publishes these trigger types.
@@ -127,13 +166,15 @@ impl Reporter {
 
     /// Writes the state when it has changed. What cannot be written now is written later.
     pub(crate) async fn flush(&self) {
-        let state = {
+        let (state, faults) = {
             let mut told = self.told();
-            if !std::mem::take(&mut told.is_stale) {
-                return;
-            }
-            told.state.clone()
+            let state = std::mem::take(&mut told.is_stale).then(|| told.state.clone());
+            (state, std::mem::take(&mut told.faults))
         };
+        if let Some(more) = faults.checked_sub(LOGGED_MAX).filter(|more| *more > 0) {
+            warn!(sensor = self.sensor(), more, "a sensor reports more errors than are logged");
+        }
+        let Some(state) = state else { return };
         let written = async {
             let message = payload::message(self.subject(), &state)?;
             self.bus.publish(message).await

@@ -2,13 +2,15 @@
 //!
 //! `{"trigger": "shop.order", "payload": {…}}` is an event, also within `{"event": …}`; with
 //! `"n": 1` it is answered once it is stored. `{"register": [types]}`, `{"log": {level, logger,
-//! message}}` and `{"error": text}` are what the Python host says besides. Pure: nothing is done
-//! here.
+//! message}}`, `{"ready": true}` and `{"error": text}` are what the Python host says besides. Pure:
+//! nothing is done here.
 
 use serde_json::{Map, Value};
 
 /// Longest error text that is kept, in characters: a line for a person.
 const ERROR_CHARS_MAX: usize = 500;
+/// Longest trace tag, in characters: it is kept in a header of the entry.
+const TAG_CHARS_MAX: usize = 256;
 
 /// A line, understood.
 #[derive(Debug, PartialEq)]
@@ -24,6 +26,8 @@ pub(crate) enum Said {
         /// The text, with the name of its logger.
         message: String,
     },
+    /// It is set up, and begins its work.
+    Ready,
     /// What went wrong.
     Error(String),
 }
@@ -37,6 +41,8 @@ pub(crate) struct Event {
     pub(crate) payload: Map<String, Value>,
     /// Its name, when the sensor gives it one.
     pub(crate) id: Option<String>,
+    /// By which people find what belongs together.
+    pub(crate) tag: Option<String>,
     /// What an answer is to carry; none when no answer is wanted.
     pub(crate) number: Option<u64>,
 }
@@ -57,6 +63,9 @@ pub(crate) fn read(line: &[u8]) -> Result<Said, (Option<u64>, String)> {
     if let Some(Value::String(error)) = said.get("error") {
         return Ok(Said::Error(shortened(error)));
     }
+    if said.get("ready") == Some(&Value::Bool(true)) {
+        return Ok(Said::Ready);
+    }
     let mut event = match said.remove("event") {
         Some(Value::Object(event)) => event,
         _ => said,
@@ -76,7 +85,15 @@ pub(crate) fn read(line: &[u8]) -> Result<Said, (Option<u64>, String)> {
         Some(Value::String(id)) if !id.is_empty() => Some(id),
         Some(_) | None => None,
     };
-    Ok(Said::Event(Event { trigger, payload, id, number }))
+    let context = event.get("trace_context").and_then(|context| context.get("trace_tag"));
+    let tag = event.get("trace_tag").or(context).and_then(Value::as_str);
+    let tag = tag.map(tidied).filter(|tag| !tag.is_empty());
+    Ok(Said::Event(Event { trigger, payload, id, tag, number }))
+}
+
+/// A trace tag as a header can hold it.
+fn tidied(tag: &str) -> String {
+    tag.trim().chars().filter(|c| !c.is_control()).take(TAG_CHARS_MAX).collect()
 }
 
 /// An error as it is kept: one line, not too long.
@@ -93,7 +110,27 @@ mod tests {
 
     fn event(trigger: Value, payload: Value, id: Option<&str>, number: Option<u64>) -> Said {
         let payload = payload.as_object().cloned().unwrap();
-        Said::Event(Event { trigger, payload, id: id.map(str::to_owned), number })
+        Said::Event(Event { trigger, payload, id: id.map(str::to_owned), tag: None, number })
+    }
+
+    #[test]
+    fn a_trace_tag_is_one_line_however_it_is_given() {
+        let long = "x".repeat(TAG_CHARS_MAX + 1);
+        for (more, expected) in [
+            (json!({"trace_tag": "order 7"}), Some("order 7")),
+            (json!({"trace_tag": " a\r\nEvil: b"}), Some("aEvil: b")),
+            (json!({"trace_context": {"trace_tag": "t"}}), Some("t")),
+            (json!({"trace_tag": long}), Some(&long[1..])),
+            (json!({"trace_tag": "\n"}), None),
+            (json!({"trace_tag": null, "trace_context": null}), None),
+        ] {
+            let mut line = json!({"trigger": "a.b"});
+            line.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+            let Ok(Said::Event(event)) = read(line.to_string().as_bytes()) else {
+                panic!("{line} is an event");
+            };
+            assert_eq!(event.tag.as_deref(), expected, "{line}");
+        }
     }
 
     #[test]
@@ -115,6 +152,7 @@ mod tests {
                 Ok(Said::Log { level: "INFO".to_owned(), message: "L: m".to_owned() }),
             ),
             (json!({"error": "bad\nmore"}), Ok(Said::Error("bad".to_owned()))),
+            (json!({"ready": true}), Ok(Said::Ready)),
             (json!({"payload": {}, "n": 2}), refused(Some(2), "a line has no \"trigger\"")),
             (
                 json!({"trigger": "a.b", "payload": [1]}),

@@ -23,6 +23,7 @@ use tracing::{debug, info, warn};
 use crate::host::{Shared, Wanted};
 use crate::lines::{LINE_BYTES_MAX, Line, Lines};
 use crate::means::with_causes;
+use crate::payload;
 use crate::reporter::Reporter;
 use crate::said::{self, Event, Said, shortened};
 use crate::triggers::Triggers;
@@ -35,6 +36,9 @@ const OUTGOING_MAX: usize = 256;
 /// How long after its end the output of a sensor is read on while nothing comes: somebody it
 /// started may hold it open.
 const LINGER: Duration = Duration::from_millis(250);
+
+/// The header that keeps the tag of an event, as it does for webhooks.
+const TRACE_TAG: &str = "St2-Trace-Tag";
 
 /// What goes in and out of a sensor's process.
 pub(crate) struct Streams {
@@ -180,20 +184,32 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// Hands an event to the bus.
+    /// Hands an event to the bus, if it is what its type says.
     async fn send(&self, event: Event, count: u64) -> Result<(Message, Pending), String> {
-        let resolved = self.triggers().resolve(&event.trigger)?;
+        let (resolved, payload) = {
+            let triggers = self.triggers();
+            let resolved = triggers.resolve(&event.trigger)?;
+            let payload = match triggers.schema(&resolved.trigger) {
+                Some(schema) => payload::complete(event.payload, schema)
+                    .map_err(|why| format!("{} does not fit: {why}", resolved.trigger))?,
+                None => event.payload,
+            };
+            (resolved, payload)
+        };
         let bus = &self.shared.bus;
         let mut message = Message {
             subject: bus.subject(&Subject::event(&resolved.trigger)),
             id: Some(event.id.unwrap_or_else(|| format!("sensor-{}-{count}", self.name))),
-            body: Value::Object(event.payload).to_string().into(),
+            body: Value::Object(payload).to_string().into(),
             ..Message::default()
         };
         message.headers.append(entry::CONTENT_TYPE, entry::JSON);
         message.headers.append(entry::SOURCE, format!("sensor {}", self.wanted.sensor.reference));
         if let Some(digest) = resolved.digest {
             message.headers.append(entry::TRIGGER_PARAMETERS, digest);
+        }
+        if let Some(tag) = event.tag {
+            message.headers.append(TRACE_TAG, tag);
         }
         let sent = until_back("a sensor's event", || bus.send(message.clone(), None)).await;
         sent.map(|pending| (message, pending)).map_err(|error| with_causes(&error))
@@ -214,6 +230,7 @@ impl<'a> Talk<'a> {
             }
             Said::Log { level, message } => {
                 let sensor = self.wanted.sensor.reference.as_str();
+                let message = self.reporter.concealed(&message);
                 match level.as_str() {
                     "ERROR" | "CRITICAL" | "AUDIT" => self.reporter.fault(&message),
                     "WARNING" => warn!(sensor, "{message}"),
@@ -221,6 +238,7 @@ impl<'a> Talk<'a> {
                     _ => debug!(sensor, "{message}"),
                 }
             }
+            Said::Ready => self.reporter.ready().await,
             Said::Error(error) => self.last().error = Some(error),
         }
     }
@@ -288,8 +306,12 @@ impl<'a> Talk<'a> {
         let mut lines = Lines::new(from);
         let sensor = self.wanted.sensor.reference.as_str();
         while let Some(line) = self.next(&mut lines).await {
-            let Line::Whole(line) = line else { continue };
-            let text = shortened(&String::from_utf8_lossy(&line));
+            let Line::Whole(line) = line else {
+                warn!(sensor, "it printed a line of more than {LINE_BYTES_MAX} bytes");
+                continue;
+            };
+            let text = self.reporter.concealed(&String::from_utf8_lossy(&line));
+            let text = shortened(&text);
             debug!(sensor, "{text}");
             if is_error && !text.is_empty() {
                 self.last().printed = Some(text);

@@ -37,14 +37,16 @@ pub(crate) struct Triggers {
     told: BTreeMap<String, Value>,
     /// Type and digest of triggers with parameters, those that have gone as well.
     known: BTreeMap<String, (String, String)>,
+    /// What events of other types carry, where their files say so.
+    others: BTreeMap<String, Map<String, Value>>,
 }
 
 impl Triggers {
     /// Triggers of the types that a sensor's file declares.
     pub(crate) fn new(pack: &str, types: &[TriggerType]) -> Self {
         let types = types.iter().map(|kind| (kind.reference.clone(), kind.clone())).collect();
-        let (told, known) = (BTreeMap::new(), BTreeMap::new());
-        Self { pack: pack.to_owned(), types, told, known }
+        let (told, known, others) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { pack: pack.to_owned(), types, told, known, others }
     }
 
     /// Adds types that the sensor registers when it runs; answers what is wrong with them.
@@ -86,6 +88,9 @@ impl Triggers {
 
     /// What has come and gone since the last time: `added` or `removed`, and the trigger.
     pub(crate) fn follow(&mut self, registry: &Registry) -> Vec<(&'static str, Value)> {
+        let others = registry.triggers().filter(|kind| !kind.payload_schema.is_empty());
+        let others = others.map(|kind| (kind.reference.clone(), kind.payload_schema.clone()));
+        self.others = others.collect();
         let mut wanted = BTreeMap::new();
         for kind in self.types.values().filter(|kind| kind.parameters_schema.is_empty()) {
             let trigger = object(&kind.reference, &kind.name, &Value::Object(Map::new()));
@@ -113,6 +118,12 @@ impl Triggers {
             self.known.retain(|reference, _| self.told.contains_key(reference));
         }
         changes
+    }
+
+    /// What events of a type carry; none when it may be anything.
+    pub(crate) fn schema(&self, trigger: &str) -> Option<&Map<String, Value>> {
+        let own = self.types.get(trigger).map(|kind| &kind.payload_schema);
+        own.or_else(|| self.others.get(trigger)).filter(|schema| !schema.is_empty())
     }
 
     /// What an event is published as, from the ways in which sensors name a trigger.

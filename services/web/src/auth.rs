@@ -4,7 +4,8 @@
 //! use; webhooks, whose senders often can set nothing but a url, take them in the query too.
 //! Whether the process is there at all is nobody's secret.
 //!
-//! A ticket is good while its execution goes on, and for what [`crate::permit`] says.
+//! A ticket is good while its execution goes on, and for what [`crate::permit`] says; that of a
+//! sensor is good while its process runs.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +17,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use hearken_engine::judge::USER_DEFAULT;
 use hearken_kit::ticket;
+use hearken_proto::record::LeaseState;
+use hearken_proto::subject::Kind;
+use hearken_proto::{Stream, Subject, codec};
 use tokio::time::Instant;
 
 use crate::fault::Fault;
@@ -29,6 +33,8 @@ const OPEN: [&str; 4] = ["/healthz", "/auth/v1/tokens", "/auth/tokens", "/tokens
 /// How long an execution that goes on is taken to go on: an action that asks for a thousand keys
 /// makes us look once a second.
 const LOOKED_FOR: Duration = Duration::from_secs(1);
+/// What begins the name of a sensor's process in its ticket: `sensor:<reference>:<process>`.
+const SENSOR: &str = "sensor:";
 /// Executions that are remembered; more than run at a time, at a hundred bytes each.
 const LOOKED_MAX: usize = 1024;
 
@@ -111,7 +117,7 @@ async fn allowed(app: &App, shown: &[&str], method: &Method, path: &str) -> Resu
     };
     let over = || {
         Fault::new(StatusCode::UNAUTHORIZED, "the ticket is not good (any more)")
-            .hint("ST2_ACTION_AUTH_TOKEN is for the action that got it, until that has ended")
+            .hint("it is for the action or the sensor that got it, until that has ended")
     };
     let execution = ticket::verify(&app.0.sealer, ticket, app.0.clock.now()).ok_or_else(over)?;
     let Going::On { pack, user } = look(app, &execution).await? else { return Err(over()) };
@@ -128,6 +134,12 @@ async fn look(app: &App, execution: &str) -> Result<Going, Fault> {
     if let Some(going) = app.0.looked.recall(execution) {
         return Ok(going);
     }
+    if let Some((sensor, process)) = execution.strip_prefix(SENSOR).and_then(|n| n.rsplit_once(':'))
+    {
+        let going = look_at_sensor(app, sensor, process).await?;
+        app.0.looked.keep(execution, going.clone());
+        return Ok(going);
+    }
     let going = match run::find(app, execution).await {
         Ok(found) if found.status.is_final() => Going::Over,
         Ok(found) => {
@@ -140,6 +152,27 @@ async fn look(app: &App, execution: &str) -> Result<Going, Fault> {
     };
     app.0.looked.keep(execution, going.clone());
     Ok(going)
+}
+
+/// How a sensor's process stands: it goes on while STATE names it as the sensor's, and while some
+/// host holds the sensor's lease.
+async fn look_at_sensor(app: &App, sensor: &str, process: &str) -> Result<Going, Fault> {
+    let is_held = holder(app, &format!("sensor {sensor}")).await?.is_some();
+    let current = holder(app, &format!("sensor-process {sensor}")).await?;
+    if !is_held || current.as_deref() != Some(process) {
+        return Ok(Going::Over);
+    }
+    let pack = sensor.split_once('.').map_or(sensor, |(pack, _)| pack).to_owned();
+    Ok(Going::On { pack, user: USER_DEFAULT.to_owned() })
+}
+
+/// Who holds a lease now.
+async fn holder(app: &App, lease: &str) -> Result<Option<String>, Fault> {
+    let subject = app.0.bus.subject(&Subject::state(Kind::Lease, lease));
+    let entry = app.0.bus.last(Stream::State, &subject).await?;
+    let state = entry.and_then(|e| codec::decode::<LeaseState>(&e.headers, &e.body).ok());
+    let is_held = |state: &LeaseState| !state.holder.is_empty() && state.until > app.0.clock.now();
+    Ok(state.filter(is_held).map(|state| state.holder))
 }
 
 impl Looked {

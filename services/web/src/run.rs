@@ -58,9 +58,9 @@ pub(crate) struct Wanted {
     /// What a client of StackStorm's keeps beside an execution; what we know of it is kept.
     #[serde(default)]
     pub context: Option<Map<String, Value>>,
-    /// Taken from clients of StackStorm's and without a meaning here: notifications are rules.
-    #[serde(default, rename = "notify")]
-    pub _notify: Value,
+    /// Whom to tell of its end, as an action's file has it.
+    #[serde(default)]
+    pub notify: Value,
 }
 
 impl Wanted {
@@ -75,7 +75,7 @@ impl Wanted {
             idempotency_key: None,
             delay: None,
             context: None,
-            _notify: Value::Null,
+            notify: Value::Null,
         }
     }
 
@@ -91,7 +91,12 @@ impl Wanted {
     fn kept_context(&self) -> Map<String, Value> {
         let given = self.context.iter().flatten();
         let known = given.filter(|(name, _)| CONTEXT_KEPT.contains(&name.as_str()));
-        known.map(|(name, value)| (name.clone(), value.clone())).collect()
+        let mut kept: Map<String, Value> =
+            known.map(|(name, value)| (name.clone(), value.clone())).collect();
+        if self.notify.is_object() {
+            kept.insert("notify".to_owned(), self.notify.clone());
+        }
+        kept
     }
 }
 

@@ -98,6 +98,27 @@ pub(crate) async fn burst(up: &Up, events: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Publishes so many events, each when the execution of the one before has succeeded, and tells how
+/// many microseconds each took.
+pub(crate) async fn one_by_one(up: &Up, events: u64) -> anyhow::Result<Vec<f64>> {
+    let client = connect(up).await?;
+    let mut transitions = client.subscribe(TRANSITIONS).await?;
+    ready(&client).await?;
+    let mut micros = Vec::new();
+    for number in 0..events {
+        let begin = Instant::now();
+        let event = packs::event("hearken", number, 0);
+        client.publish(event.subject, event.body).await?;
+        let mut is_done = false;
+        while !is_done {
+            let transition = transitions.next().await.context("the listener has ended")?;
+            is_done = holds(&transition.payload, b"succeeded");
+        }
+        micros.push(begin.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(micros)
+}
+
 async fn connect(up: &Up) -> anyhow::Result<async_nats::Client> {
     let options = async_nats::ConnectOptions::new().token(up.token.clone());
     Ok(options.connect(&up.url).await?)

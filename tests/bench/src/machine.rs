@@ -46,6 +46,21 @@ pub(crate) fn processor_and_children_of(pid: u32) -> anyhow::Result<f64> {
     Ok(own + children)
 }
 
+/// Processor time of a process, of its children that have ended, and of all that it has started and
+/// that has not been reaped, in seconds.
+pub(crate) fn processor_of_tree(pid: u32) -> anyhow::Result<f64> {
+    let mut seconds = processor_and_children_of(pid)?;
+    // A thread's children are listed by the thread that started them.
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let children = std::fs::read_to_string(thread?.path().join("children"))?;
+        for child in children.split_whitespace() {
+            // One that was reaped meanwhile counts the next time.
+            seconds += processor_of_tree(child.parse()?).unwrap_or(0.0);
+        }
+    }
+    Ok(seconds)
+}
+
 fn processors_of(pid: u32) -> anyhow::Result<(f64, f64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may hold blanks; the fields after it do not.

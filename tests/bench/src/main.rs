@@ -14,6 +14,7 @@ mod loading; // Ten thousand rules: time and memory.
 mod machine; // Clocks of the processor, folders, other processes.
 mod packs; // The pack that is measured.
 mod place; // A bus with nothing on it, of either kind.
+mod python; // A Python action, beside a bare process and a bare interpreter.
 mod raw; // The baselines on a bus: consume, publish, acknowledge.
 mod rulebook; // ansible-rulebook, where it is installed.
 mod server; // `hearken up` and nats-server as processes.
@@ -38,7 +39,7 @@ const WORKERS: usize = 2;
 const PART: &str = "HEARKEN_BENCH_PART";
 
 /// Every row, in the order of the table.
-const ROWS: [&str; 11] = [
+const ROWS: [&str; 12] = [
     "rules-embedded",
     "rules-nats",
     "rulebook",
@@ -46,6 +47,7 @@ const ROWS: [&str; 11] = [
     "latency-nats",
     "chain",
     "action",
+    "python",
     "log",
     "loading",
     "start",
@@ -91,6 +93,7 @@ async fn row(name: &str) -> anyhow::Result<Vec<Line>> {
         "latency-nats" => latency::measure(On::Nats).await,
         "chain" => chain::measure().await,
         "action" => starting::measure().await,
+        "python" => python::measure().await,
         "log" => storing::measure(),
         "loading" => loading::measure(),
         "start" => up::start(),

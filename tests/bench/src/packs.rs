@@ -16,6 +16,11 @@ const NOTHING: &str = "name: nothing\nrunner_type: noop\nenabled: true\n";
 /// An action that starts a process.
 const SCRIPT: &str = "name: script\nrunner_type: local-shell-script\nentry_point: script.sh\n";
 
+/// An action that returns a number, in an interpreter.
+const ANSWER: &str = "name: answer\nrunner_type: python-script\nentry_point: answer.py\n";
+const ANSWER_CODE: &str = "from st2common.runners.base_action import Action\n\n\n\
+                           class Answer(Action):\n    def run(self):\n        return 42\n";
+
 /// One rule of so many has a regular expression, where there are any.
 pub(crate) const REGEX_EVERY: u64 = 10;
 
@@ -72,6 +77,8 @@ pub(crate) fn bundle(shape: Shape, rules: u64, action: &str) -> Bundle {
     };
     let mut files = vec![
         file("pack.yaml".to_owned(), "name: bench\nversion: 1.0.0\n".to_owned(), false),
+        file("actions/answer.yaml".to_owned(), ANSWER.to_owned(), false),
+        file("actions/answer.py".to_owned(), ANSWER_CODE.to_owned(), false),
         file("actions/nothing.yaml".to_owned(), NOTHING.to_owned(), false),
         file("actions/script.yaml".to_owned(), SCRIPT.to_owned(), false),
         file("actions/script.sh".to_owned(), "#!/bin/true\n".to_owned(), true),

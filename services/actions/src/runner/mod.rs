@@ -1,7 +1,7 @@
 //! How an action runs: one file per runner, one `match` for all of them.
 //!
 //! Secrets are opened here, last of all, and nowhere before. They reach the action and nobody else:
-//! what goes wrong is told without them. What an action itself prints of them is its own affair.
+//! what it prints of them, returns or fails with is told without them.
 
 mod announcement;
 mod http;
@@ -10,6 +10,7 @@ mod noop;
 mod python;
 mod remote;
 mod shell;
+mod unlisted;
 
 use std::path::Path;
 
@@ -26,6 +27,7 @@ use hearken_proto::{ActionRequest, Status};
 use serde_json::{Map, Value};
 
 use crate::Config;
+use crate::hidden::Hidden;
 use crate::run::error_result;
 
 /// An action to be run.
@@ -47,6 +49,8 @@ pub(crate) struct Job<'a> {
     pub cancel: &'a Shutdown,
     /// Hears what it prints.
     pub listener: Listener,
+    /// What it must not tell.
+    pub hidden: Hidden,
 }
 
 impl Job<'_> {
@@ -99,15 +103,15 @@ pub(crate) async fn run(job: Job<'_>) -> Outcome {
             return Outcome::failed(&secrets.hide(&error.to_string()));
         }
     };
+    let hidden = job.hidden.clone();
     let secrets = Secrets::of(&secret, &parameters);
     // A default may be a template that repeats a secret.
     let repeat = parameters.iter().filter(|(_, value)| secrets.appear_in(value));
     secret.extend(repeat.map(|(name, _)| name.clone()));
+    hidden.add(secrets);
     // On the heap: some runners hold much while they wait, and there is one of them per run.
     let mut outcome = Box::pin(perform(job, &parameters, &secret)).await;
-    if let Some(Value::String(error)) = outcome.result.get_mut("error") {
-        *error = secrets.hide(error);
-    }
+    outcome.result = hidden.secrets().hide_value(outcome.result);
     outcome
 }
 

@@ -17,9 +17,11 @@ use std::time::Duration;
 
 use hearken_engine::script;
 use hearken_kit::process::{self, Captured, Ending, Marker, Spawn, Stdin, environment};
+use hearken_kit::seal::Secrets;
 use hearken_proto::Status;
 use serde_json::{Map, Value, json};
 
+use super::unlisted::{self, Unlisted};
 use super::{Job, Outcome};
 
 /// How long an action may run unless it says otherwise: StackStorm's default.
@@ -90,12 +92,13 @@ fn make_executable(file: &Path) -> std::io::Result<()> {
 async fn run(job: Job<'_>, parameters: &Map<String, Value>, program: Program) -> Outcome {
     let is_sudo = parameters.get("sudo").and_then(Value::as_bool) == Some(true);
     let marker = job.file.marker().clone();
+    let secrets = job.hidden.secrets();
     let mut spawn = if is_sudo {
-        through_sudo(program, text(parameters, "sudo_password"), marker)
+        through_sudo(program, text(parameters, "sudo_password"), &secrets, marker)
     } else {
-        directly(program, marker)
+        directly(program, &secrets, marker)
     };
-    spawn.environment = environment(&job, parameters);
+    spawn.environment.extend(environment(&job, parameters));
     spawn.folder =
         Some(text(parameters, "cwd").map_or_else(|| job.config.folder.clone(), Into::into));
     spawn.timeout = timeout(parameters);
@@ -120,7 +123,13 @@ async fn run(job: Job<'_>, parameters: &Map<String, Value>, program: Program) ->
 
 /// As the user of this process. A script that does not say what reads it is read by `sh`, as it is
 /// when a shell starts it.
-fn directly(program: Program, marker: Marker) -> Spawn {
+fn directly(program: Program, secrets: &Secrets, marker: Marker) -> Spawn {
+    if let Some(unlisted) = unlisted(&program, secrets) {
+        let mut spawn = Spawn::new(unlisted.program.unwrap_or_else(|| "sh".to_owned()), marker);
+        spawn.arguments = unlisted.arguments.into_iter().map(OsString::from).collect();
+        spawn.environment = unlisted.environment;
+        return spawn;
+    }
     let (program, arguments) = match program {
         Program::Line(line) => ("sh".into(), vec!["-c".to_owned(), line]),
         Program::File(file, arguments) if says_what_reads_it(&file) => {
@@ -136,6 +145,18 @@ fn directly(program: Program, marker: Marker) -> Spawn {
     spawn
 }
 
+/// How it is started where a process list would show a secret otherwise.
+fn unlisted(program: &Program, secrets: &Secrets) -> Option<Unlisted> {
+    let is_told = |text: &String| secrets.are_in(text);
+    match program {
+        Program::Line(line) if is_told(line) => Some(unlisted::line(line)),
+        Program::File(file, arguments) if arguments.iter().any(is_told) => {
+            unlisted::script(file, arguments)
+        }
+        Program::Line(_) | Program::File(..) => None,
+    }
+}
+
 /// Whether the kernel can execute the file: `#!`, or a binary.
 fn says_what_reads_it(file: &Path) -> bool {
     let mut start = [0; 4];
@@ -146,8 +167,13 @@ fn says_what_reads_it(file: &Path) -> bool {
 
 /// As root. `sudo` keeps the environment as it is; a password goes to its standard input, which
 /// the command does not inherit: where no password was needed, it would read it.
-fn through_sudo(program: Program, password: Option<&str>, marker: Marker) -> Spawn {
-    let line = match program {
+fn through_sudo(
+    program: Program,
+    password: Option<&str>,
+    secrets: &Secrets,
+    marker: Marker,
+) -> Spawn {
+    let mut line = match program {
         Program::Line(line) => line,
         Program::File(file, mut arguments) => {
             arguments.insert(0, file.to_string_lossy().into_owned());
@@ -155,6 +181,11 @@ fn through_sudo(program: Program, password: Option<&str>, marker: Marker) -> Spa
         }
     };
     let mut spawn = Spawn::new("sudo", marker);
+    if secrets.are_in(&line) {
+        let unlisted = unlisted::line(&line);
+        line = unlisted.arguments.into_iter().next_back().unwrap_or_default();
+        spawn.environment = unlisted.environment;
+    }
     let (how, line) = match password {
         Some(password) => {
             spawn.stdin = Stdin::Bytes(format!("{password}\n").into());

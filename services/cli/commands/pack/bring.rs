@@ -25,22 +25,31 @@ struct Row {
     is_done: bool,
 }
 
-/// Fetches what `fetch` names. Without `register` it is left out of force.
+/// What is to become of packs that are fetched.
+pub(super) struct What<'a> {
+    /// What of them is put in force; nothing without it.
+    pub(super) register: Option<&'a str>,
+    /// Whether the packs that they need are left out.
+    pub(super) is_alone: bool,
+}
+
+/// Fetches what `fetch` names.
 pub(super) fn install(
     context: &Context,
     fetch: &Fetch,
-    register: Option<&str>,
+    what: What<'_>,
     python: Option<PathBuf>,
 ) -> Result<u8, Failure> {
     // Nothing is fetched when one of them cannot be meant.
     let parsed: Result<Vec<Spec>, Error> =
         fetch.specs.iter().map(|text| Spec::parse(text)).collect();
     let specs = parsed.map_err(|error| with_hint(Failure::usage(chain(&error)), &error))?;
-    let register = register.map_or(Register::None, Register::from_text);
+    let register = what.register.map_or(Register::None, Register::from_text);
+    let (is_forced, is_alone) = (fetch.force, what.is_alone);
     with_installer(context, python, async |installer| {
         let mut rows = Vec::new();
         for (spec, text) in specs.iter().zip(&fetch.specs) {
-            let wanted = Wanted { spec, only: &fetch.packs, register };
+            let wanted = Wanted { spec, only: &fetch.packs, register, is_forced, is_alone };
             match installer.install(wanted).await {
                 Ok(installed) => rows.extend(installed.iter().map(done)),
                 Err(error) => rows.push(failed(text, &error)),
@@ -152,7 +161,7 @@ fn with_installer(
 }
 
 /// The data folder that is meant: that of the server that is found from here.
-fn folder(context: &Context) -> PathBuf {
+pub(super) fn folder(context: &Context) -> PathBuf {
     context.server().map_or_else(|| context.data.clone(), |server| server.data)
 }
 

@@ -101,7 +101,9 @@ impl Action {
         check_runner(&runner, &runner_type, &entry_point, reader);
         check_attempts(idempotent, attempts_max, reader);
         let effective = runner.parameters().overlaid(&parameters);
-        check_overrides(&runner, &parameters, &effective, reader);
+        // Names of the first generation; it had no rule for a parameter that nobody can give.
+        let is_old = runner_type.starts_with("run-") || runner_type.starts_with("run_");
+        check_overrides(&runner, &parameters, &effective, is_old, reader);
         check_positions(&effective, reader);
         let raw = |field: &str| reader.get(field).cloned().unwrap_or(Value::Null);
         let (tags, notify, output_schema) = (raw("tags"), raw("notify"), raw("output_schema"));
@@ -217,15 +219,20 @@ fn check_overrides(
     runner: &RunnerKind,
     own: &Parameters,
     effective: &Parameters,
+    is_old: bool,
     reader: &mut Reader<'_>,
 ) {
     for parameter in own.iter() {
         let at = format!("/parameters/{}", pointer_token(&parameter.name));
         let below = runner.parameters().get(&parameter.name);
         let merged = effective.get(&parameter.name);
-        if parameter.immutable && merged.is_some_and(|merged| merged.default.is_none()) {
+        // A default of null is one.
+        let has_default = |merged: &Parameter| merged.schema.contains_key("default");
+        if parameter.immutable && !merged.is_some_and(has_default) {
             let message = format!("immutable parameter {:?} has no default", parameter.name);
-            reader.problems.push(Problem::fatal(at.clone(), message).hint("give it a default"));
+            let problem =
+                if is_old { Problem::notice(&*at, message) } else { Problem::fatal(&*at, message) };
+            reader.problems.push(problem.hint("give it a default"));
         }
         if let Some(below) = below {
             check_override(parameter, below, &at, reader);

@@ -3,6 +3,8 @@
 //! Draft-4 JSON schema, `required` as a boolean on the parameter, and StackStorm's own `immutable`,
 //! `secret` and `position`.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::problem::{Problem, pointer_token, suggestion};
@@ -154,9 +156,10 @@ impl Parameter {
     }
 }
 
-/// Parameters in the order in which they are written.
+/// Parameters in the order in which they are written. Large packs have thousands of actions, each
+/// with its runner's parameters beside its own, so what is the same is there once.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Parameters(Vec<Parameter>);
+pub struct Parameters(Vec<Arc<Parameter>>);
 
 impl Parameters {
     /// Reads a mapping of names to schemas that stands at `base` in its file.
@@ -183,7 +186,7 @@ impl Parameters {
                 continue;
             };
             check_attributes(&schema, &at, &mut problems);
-            parameters.push(Parameter::from_schema(name, schema));
+            parameters.push(Arc::new(Parameter::from_schema(name, schema)));
         }
         (Self(parameters), problems)
     }
@@ -191,12 +194,12 @@ impl Parameters {
     /// The parameter called `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Parameter> {
-        self.0.iter().find(|parameter| parameter.name == name)
+        self.iter().find(|parameter| parameter.name == name)
     }
 
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
-        self.0.iter()
+        self.0.iter().map(Arc::as_ref)
     }
 
     /// Whether there are none.
@@ -209,16 +212,16 @@ impl Parameters {
     /// differs.
     #[must_use]
     pub fn overlaid(&self, over: &Self) -> Self {
-        let mut merged: Vec<Parameter> = self
+        let mut merged: Vec<Arc<Parameter>> = self
             .0
             .iter()
             .map(|parameter| match over.get(&parameter.name) {
                 Some(above) => {
                     let mut schema = parameter.schema.clone();
                     deep_update(&mut schema, &above.schema);
-                    Parameter::from_schema(&parameter.name, schema)
+                    Arc::new(Parameter::from_schema(&parameter.name, schema))
                 }
-                None => parameter.clone(),
+                None => Arc::clone(parameter),
             })
             .collect();
         merged.extend(over.0.iter().filter(|above| self.get(&above.name).is_none()).cloned());

@@ -72,7 +72,7 @@ mod tests {
         let action = json!({"name": "a", "runner_type": "noop"});
         let pack = PackDefinitions {
             name: "p".into(),
-            actions: vec![Action::from_value("p", &action).0.expect("well-formed")],
+            actions: vec![Action::from_value("p", &action).0.expect("well-formed").into()],
             policies: vec![
                 policy("b", "p.a", "action.concurrency", true),
                 policy("a", "p.a", "action.concurrency", true),
@@ -106,7 +106,7 @@ mod tests {
         });
         let pack = PackDefinitions {
             name: "p".into(),
-            actions: vec![Action::from_value("p", &action).0.expect("well-formed")],
+            actions: vec![Action::from_value("p", &action).0.expect("well-formed").into()],
             policies: vec![Policy::from_value("p", &policy).0.expect("well-formed")],
             ..PackDefinitions::default()
         };

@@ -34,8 +34,8 @@ pub struct PackDefinitions {
     pub digest: String,
     /// Whether its rules compare everything as text, as in 2014.
     pub compares_text: bool,
-    /// Its actions.
-    pub actions: Vec<Action>,
+    /// Its actions; every registry that has them shares them, since some packs have thousands.
+    pub actions: Vec<Arc<Action>>,
     /// Its rules.
     pub rules: Vec<Rule>,
     /// Its trigger types, those of its sensors not included.
@@ -152,7 +152,7 @@ impl Registry {
                 findings.push(twice("action", &action.reference));
                 continue;
             }
-            self.actions.insert(action.reference.clone(), Arc::new(action.clone()));
+            self.actions.insert(action.reference.clone(), Arc::clone(action));
         }
         for sensor in &pack.sensors {
             if self.sensors.contains_key(&sensor.reference) {
@@ -373,6 +373,16 @@ impl Registry {
     #[must_use]
     pub fn hears(&self, trigger: &str) -> bool {
         self.index.contains_key(trigger) || self.hearers.contains_key(trigger)
+    }
+
+    /// Whether a sensor has anything to do: one all of whose triggers need parameters has not until
+    /// a rule gives some.
+    #[must_use]
+    pub fn needs(&self, sensor: &Sensor) -> bool {
+        let is_required = |schema: &Value| schema.get("required") == Some(&Value::Bool(true));
+        let waits = |kind: &TriggerType| kind.parameters_schema.values().any(is_required);
+        let types = &sensor.trigger_types;
+        types.is_empty() || types.iter().any(|kind| !waits(kind) || self.hears(&kind.reference))
     }
 
     /// Every rule, by reference.

@@ -35,3 +35,4 @@ pub use prepared::{Prepared, PreparedError};
 pub use run::{Ending, Outcome, Running, run, start};
 pub use runs::{Error as RunsError, Leftover, Leftovers, Run, Runs};
 pub use spawn::{Identity, Limits, Marker, Spawn, Stdin, Stragglers};
+pub use sweep::end_left_over;

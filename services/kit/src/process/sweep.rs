@@ -17,7 +17,7 @@ use rustix::process::{
 };
 
 use super::procfs;
-use super::spawn::MARKER;
+use super::spawn::{MARKER, Marker};
 
 /// Passes over `/proc` before a sweep gives up on something that forks as fast as it is killed, or
 /// that sleeps in the kernel and cannot die.
@@ -50,6 +50,14 @@ pub(super) fn kill_marked(is_ours: impl Fn(&[u8]) -> bool) -> BTreeSet<i32> {
         thread::sleep(PASS_PAUSE * (1 << pass));
     }
     killed
+}
+
+/// Kills what is left of a run whose own process is gone. Answers how many there were.
+///
+/// Blocks for a few milliseconds per thousand processes, and for a second when something does
+/// not die.
+pub fn end_left_over(marker: &Marker) -> usize {
+    kill_marked(|value| value == marker.value().as_bytes()).len()
 }
 
 /// Kills `pid` if it still is the process that was looked at.

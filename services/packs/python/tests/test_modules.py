@@ -11,7 +11,8 @@ from hearken_python import service
 NAMES = """
 st2actions.runners.pythonrunner st2common.constants.keyvalue st2common.content.utils
 st2common.exceptions.action st2common.log st2common.models.system.action
-st2common.runners.base_action st2common.runners.utils st2common.services.datastore
+st2common.runners.base_action st2common.runners.paramiko_ssh st2common.runners.utils
+st2common.services.datastore
 st2common.util.date st2common.util.isotime st2common.util.jinja st2common.util.monkey_patch
 st2common.util.shell st2common.util.types st2reactor.sensor.base st2reactor.sensor.compat
 """
@@ -41,6 +42,46 @@ class ModulesTest(unittest.TestCase):
         with self.assertRaises(ValueError):
             isotime.parse("yesterday")
         self.assertEqual(date.convert_to_utc(datetime.datetime(2014, 1, 1)).utcoffset().seconds, 0)
+
+    def test_other_hosts_are_reached_by_ssh(self):
+        from st2common.runners.paramiko_ssh import ParamikoSSHClient, SSHCommandTimeoutError
+
+        script = """#!/bin/sh
+for word; do last=$word; done
+case "$last" in
+true) [ -n "$SSH_ASKPASS" ] && [ "$("$SSH_ASKPASS")" = "p'w" ] || { echo denied >&2; exit 255; } ;;
+wait) exec sleep 60 ;;
+*) printf '%s' "$*" ;;
+esac
+"""
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, "ssh")
+            with open(program, "w") as out:
+                out.write(script)
+            os.chmod(program, 0o755)
+            before = os.environ["PATH"]
+            os.environ["PATH"] = folder + os.pathsep + before
+            try:
+                client = ParamikoSSHClient("web", 2222, "ann", password="p'w", key_files="/k")
+                self.assertIs(client.connect(), True)
+                said, errors, code = client.run("ls a b")
+                self.assertEqual((errors, code), ("", 0))
+                self.assertIn("-oPort=2222", said)
+                self.assertTrue(said.endswith("-i /k -l ann -- web ls a b"), said)
+                with self.assertRaises(SSHCommandTimeoutError):
+                    client.run("wait", timeout=0.1)
+                kept = client._folder.name
+                client.close()
+                self.assertFalse(os.path.exists(kept))
+                other = ParamikoSSHClient(hostname="web", key_material="KEY")
+                with self.assertRaises(ConnectionError) as refused:
+                    other.connect()
+                self.assertIn("denied", str(refused.exception))
+                other.close()
+            finally:
+                os.environ["PATH"] = before
+        with self.assertRaises(ValueError):
+            ParamikoSSHClient("web", key_files="/k", key_material="KEY")
 
     def test_files_stay_in_their_pack(self):
         from st2common.content import utils

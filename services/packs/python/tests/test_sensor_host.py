@@ -53,12 +53,41 @@ class Old(object):
     def get_trigger_types(self):
         return [{"name": "started"}]
 
-class Raising(Sensor):
+class Plain(Sensor):
+    setup = run = cleanup = lambda self: None
+    add_trigger = update_trigger = remove_trigger = lambda self, trigger: None
+
+class Raising(Plain):
     def run(self):
         raise KeyError("url")
 
-    setup = cleanup = lambda self: None
-    add_trigger = update_trigger = remove_trigger = lambda self, trigger: None
+class Tagging(Plain):
+    def run(self):
+        from collections import namedtuple
+
+        both = namedtuple("Context", "trace_tag id_")
+        tell = self.sensor_service.dispatch_with_context
+        self.sensor_service.dispatch("p.t", trace_tag="one")
+        tell("p.t", {}, {"trace_tag": "two"})
+        tell("p.t", {}, both("three", None))
+        tell("p.t", {}, both(None, "four"))
+        tell("p.t", {}, None)
+
+class Odd(Plain):
+    def run(self):
+        circle = {}
+        circle["circle"] = circle
+        self.sensor_service.dispatch("p.circle", circle)
+        self.sensor_service.dispatch("p.long", {"text": "x" * (2 << 20)})
+        self.sensor_service.dispatch("p.list", [1])
+
+class Slow(Plain):
+    def setup(self):
+        import time
+
+        self.sensor_service.get_logger("x").info("setting up")
+        while True:
+            time.sleep(0.1)
 
 import os
 TOKEN = os.environ["ST2_AUTH_TOKEN"]
@@ -156,9 +185,37 @@ class SensorHostTest(unittest.TestCase):
         self.assertEqual(host.hear("error"), {"error": "KeyError: 'url'"})
         self.assertEqual(host.process.wait(WAIT_SECONDS), 1)
 
+    def test_the_tag_of_a_trace_is_told_with_the_event(self):
+        host = self.host("Tagging")
+        tags = []
+        for _ in range(5):
+            told = host.hear("event")
+            tags.append(told["event"].get("trace_tag"))
+            host.say(stored=told["n"])
+        self.assertEqual(tags, ["one", "two", "three", "four", None])
+
+    def test_what_cannot_be_told_is_an_error_and_the_rest_is_left_to_hearken(self):
+        host = self.host("Odd")
+        for expected in ("p.circle is dropped: Circular", "p.long is dropped: it is longer"):
+            line = host.hear("log")["log"]
+            self.assertEqual(line["level"], "ERROR")
+            self.assertIn(expected, line["message"])
+        self.assertEqual(host.hear("event")["event"], {"trigger": "p.list", "payload": [1]})
+
+    def test_a_sensor_is_ready_after_its_setup_and_ends_in_the_middle_of_it(self):
+        host = self.host("Poller")
+        self.assertEqual(host.hear("ready"), {"ready": True})
+        self.assertIn("event", host.hear("n"))
+        host = self.host("Slow")
+        host.hear("log")
+        host.process.send_signal(signal.SIGTERM)
+        self.assertEqual(host.process.wait(WAIT_SECONDS), 0)
+        with self.assertRaises(EOFError):
+            host.hear("ready")
+
     def test_a_missing_class_is_told_with_those_that_are_there(self):
         error = self.host("Absent").hear("error")["error"]
-        self.assertIn("has no class Absent; it has: Old, Poller, Raising", error)
+        self.assertIn("has no class Absent; it has: Odd, Old, Plain, Poller, Raising, Slow, Tagging", error)
 
     def test_the_process_ends_when_nobody_is_at_the_other_end(self):
         host = self.host("Poller")

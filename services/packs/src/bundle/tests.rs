@@ -9,7 +9,7 @@ use std::path::Path;
 use hearken_proto::definition::{Bundle, BundleFile};
 use tempfile::TempDir;
 
-use super::{FILE_BYTES_MAX, Sealed, is_ignored, prune, read_folder, unpack};
+use super::{FILE_BYTES_MAX, Sealed, Upkeep, is_ignored, prune, read_folder, unpack};
 use crate::Error;
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -163,6 +163,39 @@ fn what_is_unpacked_is_what_was_packed() {
     assert_eq!(opened, sealed);
     let wrong = Sealed::open(sealed.encoded().to_vec(), &"0".repeat(64));
     assert!(matches!(wrong, Err(Error::Digest { .. })));
+}
+
+/// A program may delete what it was started from, and everything beside it.
+#[test]
+fn content_that_has_lost_files_is_made_whole() {
+    let data = TempDir::new().unwrap();
+    let sealed = sealed(&[("actions/a.sh", true, "a"), ("actions/lib/b", false, "b")]);
+    let place = unpack(&sealed, data.path()).unwrap();
+    let upkeep = Upkeep::new(sealed.bundle(), &place);
+    assert!(upkeep.is_whole() && upkeep.is_whole());
+    // What is changed or added is the program's own affair.
+    fs::write(place.join("actions/lib/cache"), "x").unwrap();
+    fs::write(place.join("actions/a.sh"), "changed").unwrap();
+    assert!(upkeep.is_whole());
+    let lose: [&dyn Fn(); 5] = [
+        &|| fs::remove_file(place.join("actions/lib/b")).unwrap(),
+        &|| fs::remove_dir_all(place.join("actions/lib")).unwrap(),
+        &|| fs::remove_dir_all(&place).unwrap(),
+        &|| fs::remove_dir_all(data.path().join("content")).unwrap(),
+        &|| {
+            fs::remove_dir_all(&place).unwrap();
+            fs::create_dir(&place).unwrap();
+        },
+    ];
+    for lose in lose {
+        lose();
+        assert!(!upkeep.is_whole());
+        assert_eq!(unpack(&sealed, data.path()).unwrap(), place);
+        assert!(upkeep.is_whole());
+        assert_eq!(&read_folder("shop", &place).unwrap().0, sealed.bundle());
+        let left: Vec<_> = fs::read_dir(data.path().join("content/shop")).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
 }
 
 #[test]

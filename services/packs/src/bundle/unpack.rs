@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hearken_proto::definition::{BundleFile, is_digest};
 
 use super::Sealed;
+use super::upkeep::has_all;
 use crate::Error;
 
 /// First part of the name of a folder that is being written.
@@ -25,30 +26,48 @@ const REMOVING: &str = ".removing-";
 /// Counts the folders this process has begun, so that two threads never share one.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 
-/// The folder of the unpacked content; it is written unless it is already there.
+/// The folder of the unpacked content; it is written unless all of it is already there.
 ///
 /// # Errors
 /// [`Error::Io`] with the path that could not be written.
 pub fn unpack(sealed: &Sealed, data: &Path) -> Result<PathBuf, Error> {
     let pack = data.join("content").join(&sealed.bundle().name);
     let place = pack.join(sealed.digest());
-    if place.is_dir() {
+    let files = &sealed.bundle().files;
+    if has_all(&place, files) {
         return Ok(place);
     }
     fs::create_dir_all(&pack).map_err(Error::io("create the folder", &pack))?;
     let count = BEGUN.fetch_add(1, Ordering::Relaxed);
     let beside = pack.join(format!("{UNPACKING}{}-{count}", std::process::id()));
-    let written = write_all(&sealed.bundle().files, &beside).and_then(|()| {
-        fs::rename(&beside, &place).map_err(Error::io("put the pack in place at", &place))
-    });
+    let written = write_all(files, &beside).and_then(|()| put(&beside, &place, files));
     if let Err(error) = written {
         // Nothing asks for this folder; what cannot be removed now, prune removes.
         drop(fs::remove_dir_all(&beside));
         // Another thread was faster.
-        return if place.is_dir() { Ok(place) } else { Err(error) };
+        return if has_all(&place, files) { Ok(place) } else { Err(error) };
     }
     sync_folder(&pack).map_err(Error::io("make the folder durable", &pack))?;
     Ok(place)
+}
+
+/// Puts `beside` at `place`. Content there that has lost files goes away, with what was beside
+/// them; programs that run in it stay where they are.
+fn put(beside: &Path, place: &Path, files: &[BundleFile]) -> Result<(), Error> {
+    let failed = |error| Error::io("put the pack in place at", place)(error);
+    match fs::rename(beside, place) {
+        Err(_) if place.is_dir() && !has_all(place, files) => {}
+        done => return done.map_err(failed),
+    }
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let own = name(beside);
+    let own = own.strip_prefix(UNPACKING).unwrap_or(&own);
+    let away = place.with_file_name(format!("{REMOVING}{}-{own}", name(place)));
+    fs::rename(place, &away).map_err(failed)?;
+    fs::rename(beside, place).map_err(failed)?;
+    // What cannot be removed now, prune removes.
+    fs::remove_dir_all(&away).unwrap_or(());
+    Ok(())
 }
 
 /// Removes unpacked content that is not in `keep`, and what crashes left behind. Gives the number

@@ -130,7 +130,7 @@ impl Unpacking<'_> {
         if kind.is_symlink() {
             let from = path.parent().unwrap_or(Path::new("")).to_owned();
             if !tree::stays_inside(&from, &leads) {
-                return Err(format!("the link {shown} leads out of it, to {}", leads.display()));
+                return Err(format!("the link {shown} leads out of it, to {leads:?}"));
             }
             self.links.insert(place, leads);
             return Ok(());
@@ -192,7 +192,9 @@ fn inside(path: &[u8]) -> Result<Option<PathBuf>, String> {
         return Ok(None);
     }
     if !is_safe_path(&joined) {
-        return Err(format!("the path {shown:?} leads out, or is too long or too deep"));
+        return Err(format!(
+            "the path {shown:?} leads out, is too long or too deep, or has control characters"
+        ));
     }
     Ok(Some(PathBuf::from(joined)))
 }

@@ -10,7 +10,7 @@ use hearken_proto::definition::is_pack_name;
 use serde_json::Value;
 
 use super::Error;
-use crate::source::{is_pack, pack_folders, said_of_itself};
+use crate::source::{is_bundled, is_pack, pack_folders, said_of_itself};
 
 /// Where repositories of the first generation keep their packs.
 const PACKS: &str = "packs";
@@ -35,25 +35,34 @@ pub(super) fn packs(
     let tree = &wrapped(tree);
     let folders = tree.join(PACKS);
     let found: Vec<Chosen> = if is_pack(tree) && !has_manifest_of_none(tree) {
-        vec![chosen(tree, hint)?]
+        vec![chosen(tree, hint, shown)?]
     } else {
         let within = if folders.is_dir() { &folders } else { tree };
         let named = |folder: &PathBuf| {
             let own = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            chosen(folder, own)
+            chosen(folder, own, shown)
         };
         pack_folders(within).iter().map(named).collect::<Result<_, _>>()?
     };
-    let no_pack = |what: String| Error::NoPack { what };
     if found.is_empty() {
-        return Err(no_pack(shown.to_owned()));
+        return Err(Error::NoPack { what: shown.to_owned() });
     }
-    if only.is_empty() {
-        return Ok(found);
+    let found = if only.is_empty() { found } else { these(&found, only, shown)? };
+    // It would take the place of what all others rest on, and nobody would see it.
+    if let Some(bundled) = found.iter().find(|chosen| is_bundled(&chosen.name)) {
+        let name = &bundled.name;
+        let why = format!("{name} is a bundled pack: to change it copy it to a folder of packs");
+        return Err(Error::Refused { what: format!("the pack {name} of {shown}"), why });
     }
+    Ok(found)
+}
+
+/// Those of `found` that are called as `only` says.
+fn these(found: &[Chosen], only: &[String], shown: &str) -> Result<Vec<Chosen>, Error> {
     let wanted = |name: &String| {
         let own = |chosen: &&Chosen| chosen.name == *name || chosen.folder.ends_with(name);
-        found.iter().find(own).cloned().ok_or_else(|| no_pack(format!("{shown} called {name:?}")))
+        let what = format!("{shown} called {name:?}");
+        found.iter().find(own).cloned().ok_or(Error::NoPack { what })
     };
     only.iter().map(wanted).collect()
 }
@@ -79,7 +88,7 @@ fn wrapped(tree: &Path) -> PathBuf {
     }
 }
 
-fn chosen(folder: &Path, hint: &str) -> Result<Chosen, Error> {
+fn chosen(folder: &Path, hint: &str, shown: &str) -> Result<Chosen, Error> {
     let said = said_of_itself(folder);
     let text = |key| said.get(key).and_then(Value::as_str);
     let is_modern = |name: &&str| {
@@ -88,7 +97,7 @@ fn chosen(folder: &Path, hint: &str) -> Result<Chosen, Error> {
     // As StackStorm: the reference, else the name if it could be one, else what it is called here.
     let name = text("ref").or_else(|| text("name").filter(is_modern)).unwrap_or(hint);
     if !is_pack_name(name) || name.starts_with('_') {
-        let what = format!("the pack in {}", folder.display());
+        let what = format!("the pack in {shown}");
         let why = format!("{name:?} cannot name a pack: letters, digits, _ and - can, in its ref");
         return Err(Error::Refused { what, why });
     }

@@ -29,7 +29,12 @@ const FOLDER: &str = "virtualenvs";
 /// The base layer, beside those of packs; no pack is called so.
 const BASE: &str = ".base";
 /// What packs import without declaring it, as it came with StackStorm.
-const BASE_REQUIREMENTS: [&str; 9] = [
+const BASE_REQUIREMENTS: [&str; 12] = [
+    // The first that installs into other environments; every pack's is built with it.
+    "pip>=22.3",
+    // Has pkg_resources still, which libraries of packs import.
+    "setuptools<81",
+    "packaging",
     "six",
     "requests",
     "PyYAML",
@@ -49,8 +54,8 @@ const CURRENT: &str = "current";
 const HASH_DIGITS: usize = 16;
 /// How long an interpreter may take to tell its version.
 const ASK_WAIT: Duration = Duration::from_secs(20);
-/// How long making an empty environment may take.
-const MAKE_WAIT: Duration = Duration::from_secs(120);
+/// How long making an empty environment may take: seconds, and minutes where much else runs.
+const MAKE_WAIT: Duration = Duration::from_secs(600);
 /// How long pip may take: packages that are compiled take minutes.
 const PIP_WAIT: Duration = Duration::from_secs(1800);
 /// Bytes of a file of requirements.
@@ -131,7 +136,9 @@ pub(super) async fn build(
     (say)(&format!("installing what {pack} requires: {}", wanted.join(", ")));
     // What the file names beside itself is found where pip runs.
     let arguments = ["-r", "requirements.txt"].map(str::to_owned);
-    make(data, &place, folder, interpreter, &arguments, say).await?;
+    let pip = base.ok().map(|base| base.join("bin/python"));
+    let make = Make { data, place: &place, folder, interpreter, pip, wanted: &arguments };
+    make.make(say).await?;
     Ok(place)
 }
 
@@ -145,7 +152,9 @@ pub(super) async fn base(
     if !is_complete(&place) {
         (say)("installing what packs import without saying so (once)");
         let wanted = BASE_REQUIREMENTS.map(str::to_owned);
-        make(data, &place, data, interpreter, &wanted, say).await.map_err(|why| {
+        let make =
+            Make { data, place: &place, folder: data, interpreter, pip: None, wanted: &wanted };
+        make.make(say).await.map_err(|why| {
             format!(
                 "the Python libraries that packs take for granted could not be installed: {why} \
                  (with a network, try: hearken pack setup)"
@@ -156,57 +165,76 @@ pub(super) async fn base(
     Ok(place)
 }
 
-/// Makes an environment and installs into it; when that fails nothing of it is left.
-async fn make(
-    data: &Path,
-    place: &Path,
-    folder: &Path,
-    interpreter: &Interpreter,
-    wanted: &[String],
-    say: Say<'_>,
-) -> Result<(), String> {
-    let made = attempt(data, place, folder, interpreter, wanted, say).await;
-    if made.is_err() {
-        // A sweep removes what cannot be removed now.
-        remove_all(place).unwrap_or(());
-    }
-    made
+/// An environment that is to be made.
+struct Make<'a> {
+    /// The data folder.
+    data: &'a Path,
+    /// Where it goes.
+    place: &'a Path,
+    /// Where pip runs.
+    folder: &'a Path,
+    /// What it is made of.
+    interpreter: &'a Interpreter,
+    /// A Python with a pip that installs into other environments. Without it this one gets a pip
+    /// of its own, which takes most of the time that an environment takes.
+    pip: Option<PathBuf>,
+    /// What is installed into it.
+    wanted: &'a [String],
 }
 
-async fn attempt(
-    data: &Path,
-    place: &Path,
-    folder: &Path,
-    interpreter: &Interpreter,
-    wanted: &[String],
-    say: Say<'_>,
-) -> Result<(), String> {
-    let text = |error: io::Error| format!("{}: {error}", place.display());
-    remove_all(place).map_err(|error| error.to_string())?;
-    if let Some(parent) = place.parent() {
-        fs::create_dir_all(parent).map_err(text)?;
+impl Make<'_> {
+    /// Makes it and installs into it; when that fails nothing of it is left.
+    async fn make(&self, say: Say<'_>) -> Result<(), String> {
+        let made = self.attempt(say).await;
+        if made.is_err() {
+            // A sweep removes what cannot be removed now.
+            remove_all(self.place).unwrap_or(());
+        }
+        made
     }
-    let arguments = ["-m", "venv", "--system-site-packages"];
-    let doing = "making a virtual environment (Debian has it in python3-venv)";
-    let mut make = Program::new(doing, &interpreter.program, &arguments, MAKE_WAIT);
-    make.arguments.push(place.into());
-    make.run(None).await.map_err(|error| error.to_string())?;
-    let library = format!("lib/python{}/site-packages", interpreter.version);
-    let own = place.join(&library);
-    if !place.ends_with(Path::new(BASE).join(place.file_name().unwrap_or_default())) {
-        let shared = self::folder(data, BASE).join(CURRENT).join(&library);
-        let line = format!("{}\n", shared.display());
-        fs::write(own.join("zzz_hearken_base.pth"), line).map_err(text)?;
+
+    async fn attempt(&self, say: Say<'_>) -> Result<(), String> {
+        let place = self.place;
+        let text = |error: io::Error| format!("{}: {error}", place.display());
+        remove_all(place).map_err(|error| error.to_string())?;
+        if let Some(parent) = place.parent() {
+            fs::create_dir_all(parent).map_err(text)?;
+        }
+        let arguments = ["-m", "venv", "--system-site-packages"];
+        let doing = "making a virtual environment (Debian has it in python3-venv)";
+        let mut make = Program::new(doing, &self.interpreter.program, &arguments, MAKE_WAIT);
+        make.arguments.extend(self.pip.as_ref().map(|_pip| "--without-pip".into()));
+        make.arguments.push(place.into());
+        make.run(None).await.map_err(|error| error.to_string())?;
+        let library = format!("lib/python{}/site-packages", self.interpreter.version);
+        let own = place.join(&library);
+        if !place.ends_with(Path::new(BASE).join(place.file_name().unwrap_or_default())) {
+            let shared = self::folder(self.data, BASE).join(CURRENT).join(&library);
+            let line = format!("{}\n", shared.display());
+            fs::write(own.join("zzz_hearken_base.pth"), line).map_err(text)?;
+        }
+        let pip = self.pip(place.join("bin/python"));
+        pip.run(Some(say)).await.map_err(|error| error.to_string())?;
+        let said = json!({"python": self.interpreter.version, "wanted": self.wanted});
+        fs::write(place.join(COMPLETE), said.to_string()).map_err(text)
     }
-    let arguments = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input"];
-    let python = place.join("bin/python");
-    let mut pip = Program::new("pip install", &python, &arguments, PIP_WAIT).within(folder);
-    // Without a network five tries with growing pauses take a minute for each package.
-    pip.arguments.extend(["--retries", "1", "--timeout", "15"].map(Into::into));
-    pip.arguments.extend(wanted.iter().map(Into::into));
-    pip.run(Some(say)).await.map_err(|error| error.to_string())?;
-    let said = json!({"python": interpreter.version, "wanted": wanted});
-    fs::write(place.join(COMPLETE), said.to_string()).map_err(text)
+
+    /// pip that installs what is wanted into the environment of `python`.
+    fn pip(&self, python: PathBuf) -> Program {
+        let program = self.pip.as_ref().unwrap_or(&python);
+        let mut pip =
+            Program::new("pip install", program, &["-m", "pip"], PIP_WAIT).within(self.folder);
+        if self.pip.is_some() {
+            pip.arguments.extend(["--python".into(), python.into()]);
+        }
+        let quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"];
+        pip.arguments.push("install".into());
+        pip.arguments.extend(quiet.map(Into::into));
+        // Without a network five tries with growing pauses take a minute for each package.
+        pip.arguments.extend(["--retries", "1", "--timeout", "15"].map(Into::into));
+        pip.arguments.extend(self.wanted.iter().map(Into::into));
+        pip
+    }
 }
 
 /// Puts the environment at `place` in use for `pack`; all others but the last one go.

@@ -58,6 +58,37 @@ pub enum Error {
     /// Nothing is installed under this name.
     #[error("no pack {0:?} is installed")]
     NotInstalled(String),
+    /// It is not made for what runs here.
+    #[error("{pack} cannot run here: {why}")]
+    Unsuited {
+        /// The pack.
+        pack: String,
+        /// What it wants in vain.
+        why: String,
+    },
+    /// What a pack needs is there in another version.
+    #[error("{pack} is wanted in version {wanted}, and {state} is {found}")]
+    Conflict {
+        /// The pack that is there.
+        pack: String,
+        /// The version that is needed.
+        wanted: String,
+        /// The version that is there.
+        found: String,
+        /// How it is there.
+        state: &'static str,
+    },
+    /// What a pack needs cannot be had.
+    #[error("cannot install what {pack} needs, {needs:?}")]
+    Dependency {
+        /// The pack.
+        pack: String,
+        /// What it needs, as its manifest has it.
+        needs: String,
+        /// Why it cannot be had.
+        #[source]
+        source: Box<Error>,
+    },
     /// The index does not help.
     #[error("the index of packs {index:?} does not help: {why}")]
     Index {
@@ -96,6 +127,23 @@ impl Error {
             Self::NotInstalled(_) => {
                 Some("packs in folders given with --packs are removed with their folder")
             }
+            Self::Unsuited { .. } => Some("--force installs it all the same"),
+            Self::Conflict { .. } => {
+                Some("install the version that fits, or use --skip-dependencies")
+            }
+            Self::Dependency { source, .. } => match &**source {
+                Self::Unsuited { .. } | Self::Conflict { .. } => source.hint(),
+                Self::Io { .. }
+                | Self::Spec { .. }
+                | Self::Refused { .. }
+                | Self::Program { .. }
+                | Self::NoVersion { .. }
+                | Self::NoPack { .. }
+                | Self::NotInstalled(_)
+                | Self::Dependency { .. }
+                | Self::Index { .. }
+                | Self::Busy(_) => Some("nothing was installed; --skip-dependencies does without"),
+            },
             Self::Index { .. } => Some("[packs] index in hearken.toml names one: a file or a URL"),
             Self::Io { .. } | Self::Program { .. } | Self::NoVersion { .. } | Self::Busy(_) => None,
         }

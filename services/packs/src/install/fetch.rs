@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::program::Say;
 use super::spec::{Source, without_password};
 use super::{Error, Spec, archive, git, index};
+use crate::source::said_of_itself;
 
 /// What was brought.
 #[derive(Debug)]
@@ -19,6 +22,26 @@ pub(super) struct Fetched {
     pub(super) version: Option<String>,
     /// The commit that this was.
     pub(super) commit: Option<String>,
+    /// Whether it was on this machine before.
+    pub(super) is_local: bool,
+}
+
+/// What the pack that `spec` names may be called, as far as that can be known before it is fetched.
+pub(super) fn names(spec: &Spec) -> Vec<String> {
+    match &spec.source {
+        Source::Named(name) => vec![name.clone()],
+        Source::Git(url) => {
+            let own = url.rsplit(['/', ':']).next().unwrap_or_default();
+            let own = own.strip_suffix(".git").unwrap_or(own).to_owned();
+            let short = plain(url);
+            if short == own { vec![own] } else { vec![short, own] }
+        }
+        Source::Folder(path) | Source::Archive(path) => {
+            let said = said_of_itself(path);
+            let named = said.get("ref").or_else(|| said.get("name")).and_then(Value::as_str);
+            vec![named.map_or_else(|| plain(&path.display().to_string()), str::to_owned)]
+        }
+    }
 }
 
 /// Brings what `spec` names to `staging`, or leaves a folder where it is.
@@ -34,7 +57,7 @@ pub(super) async fn fetch(
             let folder = folder.canonicalize().map_err(Error::io("read the folder", folder))?;
             let source = folder.display().to_string();
             let hint = plain(&source);
-            Ok(Fetched { tree: folder, hint, source, version: None, commit: None })
+            Ok(Fetched { tree: folder, hint, source, version: None, commit: None, is_local: true })
         }
         Source::Folder(folder) => {
             let folder = folder.canonicalize().map_err(Error::io("read the folder", folder))?;
@@ -66,7 +89,7 @@ pub(super) async fn fetch(
             let unpacked = unpacked.unwrap_or_else(|error| Err(error.to_string()));
             unpacked.map_err(|why| Error::Refused { what: what.clone(), why })?;
             let hint = plain(&what);
-            Ok(Fetched { tree, hint, source: what, version: None, commit: None })
+            Ok(Fetched { tree, hint, source: what, version: None, commit: None, is_local: true })
         }
     }
 }
@@ -85,6 +108,7 @@ async fn clone(
         source: without_password(url),
         version: version.map(str::to_owned),
         commit: Some(commit),
+        is_local: url.starts_with("file://"),
     })
 }
 
@@ -112,7 +136,7 @@ fn plain(place: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::*;
 
     #[test]
     fn places_have_plain_names() {
@@ -125,6 +149,17 @@ mod tests {
             ("/tmp/csv-v1.0.tgz", "csv"),
         ] {
             assert_eq!(plain(place), name, "{place}");
+        }
+    }
+
+    #[test]
+    fn a_repository_of_a_pack_may_be_called_after_it() {
+        for (spec, expected) in [
+            ("csv", &["csv"][..]),
+            ("owner/stackstorm-csv", &["csv", "stackstorm-csv"]),
+            ("https://host/csv.git=1.0", &["csv"]),
+        ] {
+            assert_eq!(names(&Spec::parse(spec).unwrap()), expected);
         }
     }
 }

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::environment::{self, Environment};
 use super::place::{Place, remove_all};
+use super::plan::{self, Around, Planned, version_of};
 use super::program::Say;
 use super::record::{self, Record, Register};
-use super::{Error, Spec, choose, fetch, tree};
+use super::{Error, Spec, tree};
 use crate::source::said_of_itself;
 
 /// Works in one data folder, alone.
@@ -35,6 +36,10 @@ pub struct Wanted<'a> {
     pub only: &'a [String],
     /// What of it is to be in force.
     pub register: Register,
+    /// Whether it is installed although it is not made for what runs here.
+    pub is_forced: bool,
+    /// Whether the packs that it needs are left out.
+    pub is_alone: bool,
 }
 
 /// What was installed.
@@ -66,7 +71,8 @@ impl<'a> Installer<'a> {
         Ok(Self { place, index: index.to_owned(), python, now, say })
     }
 
-    /// Fetches and puts in place. Of several packs, those before the one that fails are installed.
+    /// Fetches and puts in place, first what the pack needs. Nothing is put in place before all of
+    /// it was fetched; when that fails later, those before the one that fails are installed.
     ///
     /// # Errors
     /// [`Error`] says what could not be fetched, or what was refused.
@@ -83,15 +89,15 @@ impl<'a> Installer<'a> {
         staging: &Path,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Installed>, Error> {
-        let fetched = fetch::fetch(wanted.spec, &self.index, staging, self.say).await?;
-        let chosen = choose::packs(&fetched.tree, &fetched.hint, wanted.only, &fetched.source)?;
+        let around = Around { installed: self.place.packs(), index: &self.index, staging };
+        let planned = plan::plan(wanted, around, self.say).await?;
         let mut installed = Vec::new();
-        for pack in chosen {
+        for Planned { pack, source, version, commit, .. } in planned {
             let record = Record {
                 pack: pack.name,
-                source: fetched.source.clone(),
-                version: fetched.version.clone(),
-                commit: fetched.commit.clone(),
+                source,
+                version,
+                commit,
                 installed: self.now,
                 register: wanted.register,
             };
@@ -114,11 +120,7 @@ impl<'a> Installer<'a> {
             Register::None => Environment::NotNeeded,
             Register::Content | Register::All => self.environment(&record.pack, &tree).await,
         };
-        let text = |version: &Value| match version.as_str() {
-            Some(text) => text.to_owned(),
-            None => version.to_string(),
-        };
-        let version = said_of_itself(&tree).get("version").map(text);
+        let version = version_of(&said_of_itself(&tree));
         let is_replaced = self.place.packs().join(&record.pack).exists();
         self.place.put(&tree, &record, staging)?;
         if let Environment::Ready(place) = &environment {

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`Spec`] says what is wanted, [`Place`] is where it goes and who may work
 //! there, `fetch` brings it (`archive`, `git`, `tree`, `index`), `choose` finds the packs in what
-//! came, [`Record`] is what is remembered of each, [`Installer`] does it all; `environment` builds
+//! came, [`Record`] is what is remembered of each, `needs` is what it
+//! wants, `plan` what it brings along, [`Installer`] does it all; `environment` builds
 //! the virtual environments that their Python needs.
 //!
 //! Invariants: one installation at a time works in a data folder; a pack appears, changes and goes
@@ -19,7 +20,9 @@ mod fetch;
 mod git;
 mod index;
 mod installer;
+mod needs;
 mod place;
+mod plan;
 mod program;
 mod record;
 mod spec;

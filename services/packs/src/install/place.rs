@@ -1,21 +1,23 @@
 //! Where installed packs are, who may work there, and how a change becomes whole.
 //!
 //! In `<data>/packs`: a folder for each pack; `.records` with what is remembered of them; `.lock`,
-//! held by the one process that installs; and, while it works, `.installing-…` with what is being
-//! fetched, `.ready-<pack>` with what is complete and only needs to be moved, `.removing-<pack>`
-//! with what is being taken away. Every step is a rename, and each of these names says how to go
-//! on: [`sweep`] throws the first away and finishes the other two. Names with a dot are no packs.
+//! held by the one process that installs and with its number in it; and, while it works,
+//! `.installing-…` with what is being fetched, `.ready-<pack>` with what is complete and only needs
+//! to be moved, `.removing-<pack>` with what is being taken away. Every step is a rename, and each
+//! of these names says how to go on: [`sweep`] throws the first away and finishes the other two.
+//! Names with a dot are no packs.
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hearken_kit::process::end_left_over;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 
-use super::program::Say;
+use super::program::{Say, marker};
 use super::record::{self, Record};
 use super::{Error, environment, tree};
 
@@ -54,6 +56,8 @@ impl Place {
         let (packs, lock) = prepare(data)?;
         for look in 0..LOCK_LOOKS {
             if try_lock(&lock, &packs)? {
+                end_orphans(&lock);
+                note(&lock).map_err(Error::io("write the lock in", &packs))?;
                 let place = Self { data: data.to_owned(), packs, _lock: lock };
                 place.sweep()?;
                 return Ok(place);
@@ -169,6 +173,7 @@ impl Place {
 pub fn sweep(data: &Path) -> Result<(), Error> {
     let (packs, lock) = prepare(data)?;
     if try_lock(&lock, &packs)? {
+        end_orphans(&lock);
         Place { data: data.to_owned(), packs, _lock: lock }.sweep()?;
     }
     Ok(())
@@ -180,7 +185,7 @@ fn prepare(data: &Path) -> Result<(PathBuf, File), Error> {
     fs::create_dir_all(&records).map_err(Error::io("create the folder", &records))?;
     let lock = packs.join(".lock");
     let mut options = File::options();
-    let opened = options.create(true).truncate(false).write(true).open(&lock);
+    let opened = options.create(true).truncate(false).read(true).write(true).open(&lock);
     Ok((packs, opened.map_err(Error::io("open", &lock))?))
 }
 
@@ -190,6 +195,28 @@ fn try_lock(lock: &File, packs: &Path) -> Result<bool, Error> {
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
         Err(error) => Err(Error::io("lock", packs)(error.into())),
     }
+}
+
+/// Ends what the one who had the lock before has started, if it was killed: a pip that goes on
+/// would write into what is swept, or built anew.
+fn end_orphans(lock: &File) {
+    let mut text = [0; 10];
+    let read = lock.read_at(&mut text, 0).unwrap_or(0);
+    let text = text.get(..read).and_then(|text| std::str::from_utf8(text).ok());
+    let Some(before) = text.and_then(|text| text.trim().parse::<u32>().ok()) else { return };
+    // A number that is in use again is not looked into: it is somebody else's.
+    if before == std::process::id() || Path::new(&format!("/proc/{before}")).exists() {
+        return;
+    }
+    if let Some(marker) = marker(before) {
+        end_left_over(&marker);
+    }
+}
+
+/// Notes who has the lock.
+fn note(lock: &File) -> io::Result<()> {
+    lock.set_len(0)?;
+    lock.write_all_at(std::process::id().to_string().as_bytes(), 0)
 }
 
 /// A configuration that somebody wrote into the pack, as the first generation does, stays.

@@ -128,8 +128,7 @@ impl Program {
     }
 
     fn spawn(&self) -> Result<Spawn, Error> {
-        let run = format!("install-{}", std::process::id());
-        let marker = Marker::new("packs", &run).ok_or_else(|| Error::Program {
+        let marker = marker(std::process::id()).ok_or_else(|| Error::Program {
             doing: self.doing.clone(),
             why: "it cannot be marked".to_owned(),
         })?;
@@ -147,6 +146,11 @@ impl Program {
         spawn.stragglers = Stragglers::End;
         Ok(spawn)
     }
+}
+
+/// What the programs that the process `id` starts carry.
+pub(super) fn marker(id: u32) -> Option<Marker> {
+    Marker::new("packs", &format!("install-{id}"))
 }
 
 /// Puts lines together.

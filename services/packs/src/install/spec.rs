@@ -43,6 +43,23 @@ impl Spec {
     /// # Errors
     /// [`Error::Spec`] says what is wrong.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        Self::parse_where(text, on_disk)
+    }
+
+    /// Reads what a pack says that it needs. Only one that is on this machine itself may name
+    /// others there, and none does so by where somebody happens to stand.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] says what is wrong.
+    pub(super) fn parse_dependency(text: &str, is_local: bool) -> Result<Self, Error> {
+        let absolute = |text: &str| {
+            let path = text.strip_prefix("file://").unwrap_or(text);
+            if path.starts_with('/') { on_disk(text) } else { None }
+        };
+        Self::parse_where(text, if is_local { absolute } else { |_text: &str| None })
+    }
+
+    fn parse_where(text: &str, on_disk: fn(&str) -> Option<Source>) -> Result<Self, Error> {
         let fail = |why: &str| Error::Spec { spec: text.to_owned(), why: why.to_owned() };
         if text.is_empty() || text.len() > BYTES_MAX || text.contains(char::is_control) {
             return Err(fail("it is empty, too long, or has control characters"));
@@ -60,12 +77,12 @@ impl Spec {
         {
             return Err(fail("what follows = is no branch, tag or commit"));
         }
-        let source = source(name).map_err(fail)?;
+        let source = source(name, on_disk).map_err(fail)?;
         Ok(Self { source, version: version.map(str::to_owned) })
     }
 }
 
-fn source(name: &str) -> Result<Source, &'static str> {
+fn source(name: &str, on_disk: fn(&str) -> Option<Source>) -> Result<Source, &'static str> {
     if name.is_empty() || name.starts_with('-') {
         return Err("it looks like an option");
     }

@@ -28,7 +28,13 @@ fn install(data: &Path, spec: &Path, register: Register) -> Result<Vec<Installed
     let mut say = |_line: &str| {};
     let mut installer = Installer::open(data, "", None, Timestamp::EPOCH, &mut say)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(installer.install(Wanted { spec: &spec, only: &[], register }))
+    runtime.block_on(installer.install(Wanted {
+        spec: &spec,
+        only: &[],
+        register,
+        is_forced: false,
+        is_alone: false,
+    }))
 }
 
 /// Names in the folder of installed packs, without what is always there.
@@ -258,6 +264,29 @@ fn an_interrupted_installation_is_finished_or_forgotten() {
     assert_eq!(super::read_record(&data.path().join("packs"), "shop").unwrap(), None);
 }
 
+/// Programs outlive an installation that is killed, and would go on writing.
+#[test]
+fn what_a_killed_installation_started_is_ended() {
+    let data = TempDir::new().unwrap();
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    let mut orphan = std::process::Command::new("sleep");
+    orphan.arg("600").env("HEARKEN_RUN", format!("packs:install-{}", gone.id()));
+    for is_server in [false, true] {
+        let mut orphan = orphan.spawn().unwrap();
+        write(data.path(), "packs/.lock", &gone.id().to_string());
+        if is_server {
+            super::sweep(data.path()).unwrap();
+        } else {
+            drop(Place::open(data.path(), &mut |_line: &str| {}).unwrap());
+            let noted = fs::read_to_string(data.path().join("packs/.lock")).unwrap();
+            assert_eq!(noted, std::process::id().to_string());
+        }
+        // Without the blow this would wait for ten minutes.
+        assert!(!orphan.wait().unwrap().success());
+    }
+}
+
 #[test]
 fn a_configuration_of_the_first_generation_outlives_its_pack() {
     let data = TempDir::new().unwrap();
@@ -281,4 +310,126 @@ fn one_installation_at_a_time() {
     drop(held);
     super::sweep(data.path()).unwrap();
     assert_eq!(packs(data.path()), [""; 0]);
+}
+
+/// Writes a pack with this manifest.
+fn manifest(root: &Path, name: &str, more: &str) -> PathBuf {
+    let folder = root.join(name);
+    write(&folder, "pack.yaml", &format!("ref: {name}\nname: {name}\nversion: 1.0\n{more}"));
+    folder
+}
+
+fn install_all(data: &Path, spec: &str, is_forced: bool, is_alone: bool) -> Result<String, Error> {
+    let spec = Spec::parse(spec)?;
+    let mut say = |_line: &str| {};
+    let mut installer = Installer::open(data, "", None, Timestamp::EPOCH, &mut say)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let wanted = Wanted { spec: &spec, only: &[], register: Register::All, is_forced, is_alone };
+    let installed = runtime.block_on(installer.install(wanted))?;
+    let names: Vec<String> = installed.into_iter().map(|one| one.record.pack).collect();
+    Ok(names.join(" "))
+}
+
+/// The text of an error with its causes.
+fn whole(error: &Error) -> String {
+    let first: &dyn std::error::Error = error;
+    let causes = std::iter::successors(Some(first), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[test]
+fn what_a_pack_needs_is_installed_before_it() {
+    let root = TempDir::new().unwrap();
+    let at = |name: &str| format!("file://{}", root.path().join(name).display());
+    // Two ways to one pack, and two packs that need each other.
+    let both = format!("dependencies: ['{}', '{}=1.0.0']\n", at("left"), at("right"));
+    manifest(root.path(), "top", &both);
+    manifest(root.path(), "left", &format!("dependencies: ['{}']\n", at("base")));
+    let circle = format!("dependencies: ['{}=v1.0', '{}', core]\n", at("base"), at("right"));
+    manifest(root.path(), "right", &circle);
+    manifest(root.path(), "base", &format!("dependencies: '{}'\n", at("right")));
+    // A version of a folder is one of its repository, which these do not have.
+    for name in ["right", "base"] {
+        let told = |arguments: &[&str]| {
+            let mut git = std::process::Command::new("git");
+            git.current_dir(root.path().join(name)).env("GIT_CONFIG_GLOBAL", "/dev/null");
+            git.args(["-c", "user.name=t", "-c", "user.email=t@localhost"]).args(arguments);
+            assert!(git.output().unwrap().status.success(), "git {arguments:?}");
+        };
+        told(&["init", "--quiet"]);
+        told(&["add", "--all"]);
+        told(&["commit", "--quiet", "--message", "1"]);
+        told(&["tag", "v1.0.0"]);
+    }
+    let data = TempDir::new().unwrap();
+    let order = install_all(data.path(), &at("top"), false, false).unwrap();
+    assert_eq!(order, "right base left top");
+    // What is there is left as it is.
+    assert_eq!(install_all(data.path(), &at("top"), false, false).unwrap(), "top");
+    let alone = TempDir::new().unwrap();
+    assert_eq!(install_all(alone.path(), &at("top"), false, true).unwrap(), "top");
+}
+
+#[test]
+fn what_cannot_be_had_leaves_everything_as_it_was() {
+    let root = TempDir::new().unwrap();
+    let at = |name: &str| format!("file://{}", root.path().join(name).display());
+    manifest(root.path(), "base", "");
+    let data = TempDir::new().unwrap();
+    install_all(data.path(), &at("base"), false, false).unwrap();
+    for (name, more, why) in [
+        ("new", "dependencies: [base=2.0.0]\n", "base is wanted in version 2.0.0, and installed"),
+        ("lost", "dependencies: [nowhere]\n", "lost needs, \"nowhere\": the index of packs"),
+        ("bad", "dependencies: ['ext::sh -c id']\n", "it would make git run a program"),
+        ("near", "dependencies: [./base]\n", "there is no such file or folder"),
+        ("late", "stackstorm_version: '>=99.0.0'\n", "late cannot run here: it needs StackStorm"),
+        ("old", "python_versions: ['2']\n", "old cannot run here: it needs Python 2"),
+    ] {
+        // The fault is found behind a dependency that could be installed.
+        manifest(root.path(), "fine", "");
+        manifest(root.path(), name, more);
+        let both = format!("dependencies: ['{}', '{}']\n", at("fine"), at(name));
+        manifest(root.path(), "top", &both);
+        let refused = install_all(data.path(), &at("top"), false, false).unwrap_err();
+        assert!(whole(&refused).contains(why), "{name}: {}", whole(&refused));
+        assert!(refused.hint().is_some(), "{name}");
+        assert_eq!(packs(data.path()), ["base"], "{name}");
+        let forced = install_all(data.path(), &at(name), true, true).unwrap();
+        assert_eq!(forced, name);
+        let mut say = |_line: &str| {};
+        let opened = Installer::open(data.path(), "", None, Timestamp::EPOCH, &mut say);
+        opened.unwrap().remove(name).unwrap();
+    }
+}
+
+#[test]
+fn dependencies_are_followed_ten_times() {
+    let root = TempDir::new().unwrap();
+    let at = |number: usize| format!("file://{}", root.path().join(format!("p{number}")).display());
+    for number in 0..=11 {
+        manifest(
+            root.path(),
+            &format!("p{number}"),
+            &format!("dependencies: ['{}']\n", at(number + 1)),
+        );
+    }
+    manifest(root.path(), "p12", "");
+    let data = TempDir::new().unwrap();
+    let refused = install_all(data.path(), &at(0), false, false).unwrap_err();
+    assert!(whole(&refused).contains("followed 10 times"), "{}", whole(&refused));
+    assert_eq!(packs(data.path()), [""; 0]);
+    // From the third one on it is ten.
+    let order = install_all(data.path(), &at(2), false, false).unwrap();
+    assert_eq!(order, "p12 p11 p10 p9 p8 p7 p6 p5 p4 p3 p2");
+}
+
+/// What a pack that was brought from elsewhere says is not believed about this machine.
+#[test]
+fn a_dependency_is_no_place_on_this_machine_for_a_pack_from_elsewhere() {
+    let root = TempDir::new().unwrap();
+    let folder = manifest(root.path(), "near", "");
+    for text in [folder.display().to_string(), format!("file://{}", folder.display())] {
+        assert!(Spec::parse_dependency(&text, true).is_ok(), "{text}");
+        assert!(matches!(Spec::parse_dependency(&text, false), Err(Error::Spec { .. })), "{text}");
+    }
 }

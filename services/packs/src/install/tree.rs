@@ -23,7 +23,7 @@ pub(super) fn check(root: &Path) -> Result<(), String> {
 
 /// Copies what `from` holds to `to`, which must not exist.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    let failed = |path: &Path, error: std::io::Error| format!("{path:?}: {error}");
     fs::create_dir_all(to).map_err(|error| failed(to, error))?;
     walk(from, &mut |path, kind| {
         let (source, target) = (from.join(path), to.join(path));
@@ -53,7 +53,8 @@ fn walk(
     root: &Path,
     each: &mut dyn FnMut(&Path, Kind) -> Result<(), String>,
 ) -> Result<(), String> {
-    let unreadable = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    // Names are somebody's: printed in quotes, they write no line of their own.
+    let unreadable = |path: &Path, error: std::io::Error| format!("{path:?}: {error}");
     let root = root.canonicalize().map_err(|error| unreadable(root, error))?;
     let (mut entries, mut bytes) = (0_usize, 0_u64);
     let mut folders = vec![root.clone()];
@@ -65,13 +66,12 @@ fn walk(
                 continue;
             }
             let inside = path.strip_prefix(&root).map_err(|error| error.to_string())?.to_owned();
-            let shown = inside.display();
             entries += 1;
             if entries > ENTRIES_MAX {
                 return Err(format!("it has more than {ENTRIES_MAX} files and folders"));
             }
             if inside.components().count() > DEPTH_MAX {
-                return Err(format!("{shown} is more than {DEPTH_MAX} folders deep"));
+                return Err(format!("{inside:?} is more than {DEPTH_MAX} folders deep"));
             }
             let metadata = fs::symlink_metadata(&path).map_err(|e| unreadable(&path, e))?;
             let kind = if metadata.is_dir() {
@@ -84,7 +84,7 @@ fn walk(
                 bytes = bytes.saturating_add(metadata.len());
                 Kind::File(metadata.permissions().mode() & 0o755 | 0o600)
             } else {
-                return Err(format!("{shown} is neither a file, a folder nor a link"));
+                return Err(format!("{inside:?} is neither a file, a folder nor a link"));
             };
             if bytes > BYTES_MAX {
                 return Err(format!("it is larger than {} MiB", BYTES_MAX >> 20));
@@ -97,8 +97,8 @@ fn walk(
 
 /// Whether the link at `path` stays in `root`.
 fn check_link(root: &Path, path: &Path, inside: &Path) -> Result<(), String> {
-    let leads = fs::read_link(path).map_err(|error| format!("{}: {error}", inside.display()))?;
-    let out = || format!("the link {} leads out of it, to {}", inside.display(), leads.display());
+    let leads = fs::read_link(path).map_err(|error| format!("{inside:?}: {error}"))?;
+    let out = || format!("the link {inside:?} leads out of it, to {leads:?}");
     let parent = inside.parent().unwrap_or(Path::new(""));
     if !stays_inside(parent, &leads) {
         return Err(out());

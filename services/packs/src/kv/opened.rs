@@ -66,7 +66,7 @@ impl Opened {
     #[must_use]
     pub fn hide(&self, value: Value) -> Value {
         match self.take() {
-            Some(secrets) => hidden(&secrets, value),
+            Some(secrets) => secrets.hide_value(value),
             None => value,
         }
     }
@@ -85,22 +85,6 @@ impl Opened {
 
     fn texts(&self) -> MutexGuard<'_, Vec<String>> {
         self.0.texts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn hidden(secrets: &Secrets, value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(secrets.hide(&text)),
-        Value::Array(items) => {
-            Value::Array(items.into_iter().map(|item| hidden(secrets, item)).collect())
-        }
-        Value::Object(map) => Value::Object(
-            map.into_iter()
-                .map(|(name, item)| (secrets.hide(&name), hidden(secrets, item)))
-                .collect(),
-        ),
-        // A number that repeats a secret is one by chance, or its length tells it anyway.
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
 }
 

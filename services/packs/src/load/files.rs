@@ -3,6 +3,8 @@
 //! This part knows files and their forms, not what they define: which files of a folder are
 //! metadata, what their text says, whether the pack they claim is theirs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use hearken_engine::definition::Problem;
 use hearken_proto::definition::Bundle;
 use serde_json::Value;
@@ -12,20 +14,31 @@ use crate::yaml::{self, Document, Format};
 
 /// The longest list of folders in an entry point.
 const PATH_PARTS_MAX: usize = 24;
+/// What packs of the first generation kept their configuration in.
+const OLD_CONFIG: &str = "actions/config.yaml";
 
 /// A metadata file that could be read.
 #[derive(Clone, Debug)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     /// Where it stands in the pack.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// What it says.
-    pub(super) document: Document,
+    pub(crate) document: Document,
 }
 
 impl Metadata {
     /// The text of a member at the top.
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.document.value.get(key).and_then(Value::as_str)
+    }
+
+    /// The same file without what it says, for problems that only show later: with its name's
+    /// place and no other.
+    pub(super) fn outline(&self) -> Self {
+        let place = self.document.place("/name");
+        let lines = BTreeMap::from([("/name".to_owned(), place)]);
+        let document = Document { value: Value::Null, lines, notices: Vec::new() };
+        Self { path: self.path.clone(), document }
     }
 
     /// What a definition says of itself, with the line.
@@ -37,11 +50,10 @@ impl Metadata {
 }
 
 /// Reads every metadata file directly in `folder`, by name.
-pub(super) fn read(bundle: &Bundle, folder: &str, problems: &mut Vec<Located>) -> Vec<Metadata> {
+pub(crate) fn read(bundle: &Bundle, folder: &str, problems: &mut Vec<Located>) -> Vec<Metadata> {
     let mut read = Vec::new();
     for (path, format) in names(bundle, folder) {
-        // What packs of the first generation kept their configuration in.
-        if path == "actions/config.yaml" {
+        if path == OLD_CONFIG {
             continue;
         }
         if let Some(metadata) = read_one(bundle, path, format, problems) {
@@ -61,8 +73,51 @@ pub(super) fn read(bundle: &Bundle, folder: &str, problems: &mut Vec<Located>) -
     read
 }
 
+/// What came of one file.
+struct Taken<T> {
+    /// The file.
+    path: String,
+    /// The file of this pack that it says it runs.
+    program: Option<String>,
+    /// What it was taken for.
+    taken: Option<T>,
+    /// What is wrong with it.
+    problems: Vec<Located>,
+}
+
+/// Reads what [`read`] reads, and keeps of each file only what `take` makes of it: a pack may have
+/// thousands, and with the place of everything in them they are much larger than on disk.
+pub(super) fn read_each<T>(
+    bundle: &Bundle,
+    folder: &str,
+    problems: &mut Vec<Located>,
+    mut take: impl FnMut(&Metadata, &mut Vec<Located>) -> Option<T>,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    for (path, format) in names(bundle, folder) {
+        if path == OLD_CONFIG {
+            continue;
+        }
+        let Some(metadata) = read_one(bundle, path, format, problems) else { continue };
+        let program = metadata.text("entry_point").and_then(|text| entry_point(folder, text));
+        let program = program.filter(|program| program != path);
+        let mut told = Vec::new();
+        let is_definition = may_define(bundle, &metadata, &mut told);
+        let taken = if is_definition { take(&metadata, &mut told) } else { None };
+        all.push(Taken { path: metadata.path, program, taken, problems: told });
+    }
+    let programs: BTreeSet<String> = all.iter_mut().filter_map(|one| one.program.take()).collect();
+    all.retain(|one| !programs.contains(&one.path));
+    let mut kept = Vec::new();
+    for one in all {
+        problems.extend(one.problems);
+        kept.extend(one.taken);
+    }
+    kept
+}
+
 /// Reads the one file at `path`, if it is there.
-pub(super) fn read_one(
+pub(crate) fn read_one(
     bundle: &Bundle,
     path: &str,
     format: Format,
@@ -83,7 +138,7 @@ pub(super) fn read_one(
 }
 
 /// Paths of the files directly in `folder` that have a metadata file's ending, with their format.
-pub(super) fn names<'bundle>(
+pub(crate) fn names<'bundle>(
     bundle: &'bundle Bundle,
     folder: &str,
 ) -> impl Iterator<Item = (&'bundle str, Format)> {
@@ -102,7 +157,7 @@ pub(super) fn inside<'bundle>(
 }
 
 /// The path in the pack that `entry_point` of a file in `folder` means; nothing when it leads out.
-pub(super) fn entry_point(folder: &str, entry_point: &str) -> Option<String> {
+pub(crate) fn entry_point(folder: &str, entry_point: &str) -> Option<String> {
     if entry_point.starts_with('/') || entry_point.split('/').count() > PATH_PARTS_MAX {
         return None;
     }

@@ -1,15 +1,17 @@
 //! Packs that are good, old, and bad in every way.
 
+use std::sync::Arc;
+
 use hearken_engine::definition::RunnerKind;
 use hearken_proto::definition::{Bundle, BundleFile};
 use proptest::prelude::*;
 
-use super::{Loaded, load};
+use super::{Loaded, load, shared};
 use crate::Located;
 use crate::bundle::Sealed;
 use crate::source::{Roots, bundled, discover};
 
-fn pack(name: &str, files: &[(&str, &str)]) -> Loaded {
+fn sealed(name: &str, files: &[(&str, &str)]) -> Sealed {
     let file = |(path, content): &(&str, &str)| BundleFile {
         path: (*path).to_owned(),
         executable: false,
@@ -17,7 +19,11 @@ fn pack(name: &str, files: &[(&str, &str)]) -> Loaded {
     };
     let mut files: Vec<_> = files.iter().map(file).collect();
     files.sort_by(|one, other| one.path.cmp(&other.path));
-    load(&Sealed::new(Bundle { name: name.to_owned(), files }).unwrap())
+    Sealed::new(Bundle { name: name.to_owned(), files }).unwrap()
+}
+
+fn pack(name: &str, files: &[(&str, &str)]) -> Loaded {
+    load(&sealed(name, files))
 }
 
 /// `file:line` of each problem, with `!` when it is fatal.
@@ -37,7 +43,7 @@ fn the_bundled_packs_load_without_a_word() {
         let defined = &loaded.definitions;
         match defined.name.as_str() {
             "core" => {
-                assert_eq!((defined.actions.len(), defined.triggers.len()), (13, 15));
+                assert_eq!((defined.actions.len(), defined.triggers.len()), (16, 15));
                 let names: Vec<_> = defined.actions.iter().map(|a| a.reference.as_str()).collect();
                 for name in ["core.local", "core.local_sudo", "core.echo", "core.noop", "core.http"]
                 {
@@ -54,6 +60,9 @@ fn the_bundled_packs_load_without_a_word() {
                 for name in ["packs.install", "packs.uninstall", "packs.restart_component"] {
                     assert!(names.contains(&name), "{name} is missing");
                 }
+            }
+            "linux" => {
+                assert_eq!((defined.actions.len(), defined.sensors.len()), (19, 1));
             }
             other => panic!("pack {other} has no expectations"),
         }
@@ -118,6 +127,8 @@ fn hello_st2_loads_as_it_was_typed() {
     assert!(defined.compares_text);
     assert!(loaded.config.is_null());
 }
+
+const SENSOR_METADATA: &str = "class_name: A\nentry_point: a.py\n";
 
 const SENSOR: &str = r#"import eventlet
 
@@ -215,9 +226,9 @@ fn files_that_are_no_metadata_are_left_alone() {
         ],
     );
     let expected = [
+        "actions/chain.meta.yaml:2",
         "actions/list.json:1",
         "actions/table.json:1",
-        "actions/chain.meta.yaml:2",
         "aliases/a.yaml:1",
         "checks/c.yaml:1",
     ];
@@ -319,8 +330,39 @@ fn packs_of_the_first_generation_compare_as_text() {
     assert!(judge("", &new, ("sensors/a.py", sensor)));
     assert!(judge("compat: v0", &new, ("x", "")));
     assert!(!judge("", &new, ("x", "")));
+    assert!(judge("version: 0.1", &old, ("sensors/a.yaml", SENSOR_METADATA)));
+    assert!(!judge("version: 0.1", &new, ("x", "")));
     assert!(!judge("version: 1.0", &old, ("x", "")));
+    // With rules alone the version has to say it.
+    for (manifest, expected) in [("version: 0.1", true), ("", false), ("version: 0.2", false)] {
+        let loaded = pack("p", &[("pack.yaml", manifest), ("rules/r.json", rule)]);
+        assert_eq!(loaded.definitions.compares_text, expected, "{manifest}");
+    }
     assert!(!judge("", &old, ("rules/b.yaml", RULE)));
+}
+
+#[test]
+fn what_somebody_has_is_not_loaded_again() {
+    let sealed = |text: &str| sealed("shared", &[("actions/x.yaml", text)]);
+    let (one, other) = (sealed("name: x\nrunner_type: noop\n"), sealed("name: y\n"));
+    let first = shared(&one);
+    assert!(Arc::ptr_eq(&first, &shared(&one)));
+    assert!(!Arc::ptr_eq(&first, &shared(&other)));
+    assert_eq!(first.definitions.actions.len(), 1);
+    let gone = Arc::downgrade(&first);
+    drop(first);
+    assert!(gone.upgrade().is_none());
+}
+
+/// A file that another one names as its program is no metadata, whichever is read first.
+#[test]
+fn a_workflow_beside_its_metadata_says_nothing_of_its_own() {
+    for metadata in ["actions/a.yaml", "actions/z.yaml"] {
+        let text = "name: x\nrunner_type: orquesta\nentry_point: m.yaml\n";
+        let loaded = pack("p", &[(metadata, text), ("actions/m.yaml", "version: 1.0\n")]);
+        assert_eq!(loaded.definitions.actions.len(), 1);
+        assert!(loaded.problems.iter().all(|told| told.file != "actions/m.yaml"), "{metadata}");
+    }
 }
 
 #[test]

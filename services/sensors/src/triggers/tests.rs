@@ -52,6 +52,29 @@ fn triggers_come_and_go_with_the_rules_that_ask_for_them() {
 }
 
 #[test]
+fn what_events_carry_is_known_of_all_types_and_the_own_ones_first() {
+    let kind = |name: &str, field: &str| {
+        let schema = json!({"type": "object", "properties": {field: {"type": "integer"}}});
+        let value = json!({"name": name, "payload_schema": schema});
+        TriggerType::from_value("shop", &value).0.unwrap()
+    };
+    let pack = PackDefinitions {
+        name: "shop".into(),
+        triggers: vec![kind("own", "b"), kind("other", "c")],
+        ..PackDefinitions::default()
+    };
+    let mut triggers = Triggers::new("shop", &[kind("own", "a")]);
+    triggers.follow(&Registry::new([pack], &BTreeMap::new()).0);
+    let field = |trigger: &str| {
+        let schema = triggers.schema(trigger)?;
+        schema["properties"].as_object()?.keys().next().cloned()
+    };
+    let found = ["shop.own", "shop.other", "shop.unheard_of"].map(field);
+    assert_eq!(found, [Some("a".to_owned()), Some("c".to_owned()), None]);
+    assert_eq!(self::triggers().schema("shop.plain"), None);
+}
+
+#[test]
 fn events_find_their_trigger_however_it_is_named() {
     let mut triggers = triggers();
     let parameters = json!({"path": "/a"});

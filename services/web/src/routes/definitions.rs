@@ -104,8 +104,9 @@ pub(crate) async fn trigger(
 pub(crate) async fn sensors(State(app): State<App>, listing: Listing) -> Result<Response, Fault> {
     let definitions = app.0.definitions.current();
     let states = sensors::look(&app).await?;
-    let all = definitions.registry.sensors();
-    Ok(listing.of_all(all.map(|sensor| states.complete(sensor, sensor_view(sensor))).collect()))
+    let registry = &definitions.registry;
+    let view = |sensor| states.complete(registry, sensor, sensor_view(sensor));
+    Ok(listing.of_all(registry.sensors().map(view).collect()))
 }
 
 /// One sensor.
@@ -114,9 +115,10 @@ pub(crate) async fn sensor(
     Path(reference): Path<String>,
 ) -> Result<Json<Value>, Fault> {
     let definitions = app.0.definitions.current();
-    let found = definitions.registry.sensors().find(|sensor| sensor.reference == reference);
+    let registry = &definitions.registry;
+    let found = registry.sensors().find(|sensor| sensor.reference == reference);
     let sensor = found.ok_or_else(|| absent("sensor", &reference))?;
-    Ok(Json(sensors::look(&app).await?.complete(sensor, sensor_view(sensor))))
+    Ok(Json(sensors::look(&app).await?.complete(registry, sensor, sensor_view(sensor))))
 }
 
 pub(super) fn trigger_view(trigger: &hearken_engine::definition::TriggerType) -> Value {

@@ -107,6 +107,7 @@ fn view(incarnation: &str, entry: &Shown, trigger: &str) -> Value {
         "trigger": trigger,
         "payload": entry.body,
         "occurrence_time": entry.time,
+        "trace_tag": entry.header("St2-Trace-Tag"),
         "status": "processed",
         "sequence": entry.sequence,
         "re_emit_of": (!entry.cause.is_empty()).then_some(&entry.cause),

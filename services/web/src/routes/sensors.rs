@@ -53,11 +53,13 @@ async fn all<T: DeserializeOwned>(app: &App, kind: Kind) -> Result<Vec<(String, 
 
 impl Sensors {
     /// Adds to the view of a sensor how it does.
-    pub(super) fn complete(&self, sensor: &Sensor, mut view: Value) -> Value {
+    pub(super) fn complete(&self, registry: &Registry, sensor: &Sensor, mut view: Value) -> Value {
         let state = self.states.get(&sensor.reference).cloned().unwrap_or_default();
         let is_attended = self.attended.contains(&sensor.reference);
         let status = match (sensor.enabled, is_attended) {
             (false, _) => "disabled",
+            // Nothing to watch until a rule says what.
+            (true, false) if !registry.needs(sensor) => "idle",
             (true, false) => "unattended",
             (true, true) => state.status.word(),
         };

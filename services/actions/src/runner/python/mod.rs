@@ -10,6 +10,7 @@
 //! there is something to say.
 
 mod channel;
+mod lacking;
 mod outcome;
 mod pool;
 mod wanted;
@@ -35,6 +36,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// of every action that runs, twice as much and some copies of it are held for a moment.
 const OUTPUT_BYTES_MAX: usize = 10 << 20;
 
+/// The virtual environment of what packs import without saying so, beside those of packs.
+const SHARED_BY_ALL: &str = ".base";
+
 /// What the runs of this process share: prepared interpreters outlive a run, and end with us.
 static SHARED: LazyLock<Shared> = LazyLock::new(Shared::default);
 
@@ -53,8 +57,10 @@ struct Shared {
 struct Means {
     program: std::path::PathBuf,
     layer: Layer,
-    /// Whether the interpreter is the pack's own.
+    /// Whether the interpreter is of a virtual environment.
     is_virtual: bool,
+    /// Whether that is the pack's own.
+    is_own: bool,
 }
 
 /// Runs an action.
@@ -107,7 +113,11 @@ pub(crate) async fn run(job: Job<'_>, parameters: &Map<String, Value>) -> Outcom
     job.file.started(running.identity()).unwrap_or(());
     let ended = running.finish(job.cancel.requested(), Some(&job.listener));
     let (ended, answer) = channel::during(ended, channel::exchange(ours, wanted)).await;
-    outcome::outcome(ended, answer, limit)
+    let mut outcome = outcome::outcome(ended, answer, limit);
+    if !means.is_own {
+        lacking::explain(&mut outcome, &job.action.pack);
+    }
+    outcome
 }
 
 /// Forks a prepared interpreter, or starts one.
@@ -143,13 +153,15 @@ fn preparation(job: &Job<'_>, means: &Means) -> Option<Spawn> {
     Some(spawn)
 }
 
-/// Our modules, and the interpreter of the pack or else of the host.
+/// Our modules, and the interpreter of the pack, or else of what all packs share, or of the host.
 async fn means(job: &Job<'_>) -> Result<Means, String> {
     let data = python::data_folder(job.folder)
         .ok_or_else(|| format!("{} is no unpacked content", job.folder.display()))?;
     let layer = layer(data).await?;
-    if let Some(program) = python::virtualenv(data, &job.action.pack) {
-        return Ok(Means { program, layer, is_virtual: true });
+    for (of, is_own) in [(job.action.pack.as_str(), true), (SHARED_BY_ALL, false)] {
+        if let Some(program) = python::virtualenv(data, of) {
+            return Ok(Means { program, layer, is_virtual: true, is_own });
+        }
     }
     let mut found = SHARED.interpreter.lock().await;
     let program = match &*found {
@@ -163,7 +175,7 @@ async fn means(job: &Job<'_>) -> Result<Means, String> {
             found.insert(interpreter).program.clone()
         }
     };
-    Ok(Means { program, layer, is_virtual: false })
+    Ok(Means { program, layer, is_virtual: false, is_own: false })
 }
 
 /// Our modules, unpacked when they are first needed.

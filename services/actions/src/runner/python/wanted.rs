@@ -3,8 +3,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use hearken_engine::judge::{Context, USER_DEFAULT};
-use hearken_engine::template::{Datastore as _, Scope, Template};
 use hearken_kit::process::environment;
 use hearken_packs::config;
 use hearken_packs::python::data_folder;
@@ -140,18 +138,11 @@ pub(super) fn wanted(
 /// The pack's configuration, with what it takes from the datastore.
 fn config(job: &Job<'_>) -> Result<Map<String, Value>, String> {
     let data = data_folder(job.folder).ok_or("the data folder is not known")?;
-    let datastore = &job.config.datastore;
-    let context: Context = datastore.context(USER_DEFAULT);
-    let scope = Scope::viewing(context.views());
-    let render = |template: config::Template<'_>| {
-        let compiled = Template::parse(template.text).map_err(|error| error.to_string())?;
-        let text = compiled.render(&scope).map_err(|error| error.to_string())?;
-        // A missing key is an empty text, and nothing to decrypt.
-        if template.secret && !text.is_empty() { datastore.decrypt(&text) } else { Ok(text) }
-    };
-    let configs = data.join("configs");
-    let loaded = config::load(&job.action.pack, job.folder, &configs, render);
-    loaded.map_err(|error| super::with_causes(&error))
+    let (pack, configs) = (&job.action.pack, data.join("configs"));
+    let loaded = config::rendered(pack, job.folder, &configs, &job.config.datastore);
+    let config::Loaded { values, secrets } = loaded.map_err(|error| super::with_causes(&error))?;
+    job.hidden.add(secrets);
+    Ok(values)
 }
 
 /// Variables that the request gives.

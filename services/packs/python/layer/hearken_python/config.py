@@ -10,8 +10,8 @@ class Config(dict):
 
     def __missing__(self, key):
         raise ValueError(
-            'the configuration of pack "%s" has no value for "%s": give it in configs/%s.yaml of '
-            "the data folder" % (self.pack, key, self.pack)
+            'Config for pack "%s" is missing key "%s": give it in configs/%s.yaml of the data folder'
+            % (self.pack, key, self.pack)
         )
 
     def __reduce__(self):

@@ -2,8 +2,9 @@
 
 Only libraries: modules of the standard library and of the interpreter's site-packages. The pack's
 own modules run in each run, with its environment. A library that starts threads cannot be forked
-after, one that the pack brings under the same name would be shadowed, and one that fails now may
-work later; none of this is an error, the run does the import then.
+after, one that opens a connection or a file would share it among all runs, one that the pack brings
+under the same name would be shadowed, and one that fails now may work later; none of this is an
+error, the run does the import then.
 """
 
 import ast
@@ -51,6 +52,11 @@ def is_unsafe(folder, before):
     own = own_names(folder)
     new = {name.partition(".")[0] for name in set(sys.modules) - before}
     return bool(own & new) or bool(NOT_BEFORE_A_FORK & new)
+
+
+def descriptors():
+    """What this process has open."""
+    return set(os.listdir("/proc/self/fd"))
 
 
 def own_names(folder):

@@ -14,6 +14,7 @@ action's own. Nothing of a run is on a command line, where others could read it.
 import atexit
 import io
 import json
+import logging
 import os
 import struct
 import sys
@@ -25,8 +26,16 @@ from hearken_python import action, result
 
 # StackStorm's exit code for a status that is neither true nor false.
 INVALID_STATUS = 220
-# Bytes read at a time: what a socket holds.
-READ_BYTES = 256 << 10
+# Bytes of the first reading: more than most runs are told, and too few to have a mapping of memory
+# made for them.
+READ_BYTES = 16 << 10
+DECODER = json.JSONDecoder()
+# Handlers of log lines that are ours or `logging`'s own, none of which keeps anything back.
+HANDLERS = len(getattr(logging, "_handlerList", ()))
+# The environment before a fork, which is asked faster than `os.environ`; empty without a fork.
+BEFORE = {}
+# Where modules are looked for since before the fork: the libraries, and the folder of the actions.
+SEARCHED = []
 
 
 def take_channel():
@@ -51,15 +60,15 @@ def main(channel, marker=None):
 
 def perform(channel, marker):
     """Does what the channel says."""
-    # The standard input of an action is empty.
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
     wanted = receive(channel)
     if wanted is None:
         return 0  # Nobody waits for this run any more.
     if marker is None:
-        streams()  # What is forked has them already.
+        # What is forked has these already. The standard input of an action is empty.
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        streams()
     surroundings(wanted, marker)
     returned = action.call(wanted)
     try:
@@ -77,17 +86,24 @@ def perform(channel, marker):
 
 def receive(channel):
     """What is to be done; nothing when the other end is gone."""
-    body = b""
-    length = None
-    while length is None or len(body) < length:
+    head = os.read(channel, READ_BYTES)
+    while head and len(head) < 8:
         piece = os.read(channel, READ_BYTES)
-        if not piece:
-            return None
-        body += piece
-        if length is None and len(body) >= 8:
-            (length,) = struct.unpack(">Q", body[:8])
-            body = body[8:]
-    return json.loads(body)
+        head = head + piece if piece else b""
+    if not head:
+        return None
+    (length,) = struct.unpack(">Q", head[:8])
+    body = head[8:]
+    if len(body) < length:
+        body = bytearray(length)
+        body[: len(head) - 8] = head[8:]
+        left = memoryview(body)[len(head) - 8 :]
+        while left:
+            count = os.readv(channel, [left])
+            if not count:
+                return None
+            left = left[count:]
+    return DECODER.raw_decode(body.decode("utf-8", "surrogatepass"))[0]
 
 
 def send(channel, body):
@@ -95,6 +111,18 @@ def send(channel, body):
     left = memoryview(struct.pack(">Q", len(body)) + body)
     while left:
         left = left[os.write(channel, left) :]
+
+
+def remember(libraries, folder):
+    """What is the same in every run of a pack is done before the fork."""
+    streams()
+    search(libraries, folder)
+    SEARCHED[:] = libraries, folder
+    # Through JSON, so that all of it lies side by side in memory.
+    BEFORE.update(json.loads(json.dumps(dict(os.environ))))
+    if HANDLERS:
+        # A run does it at its end, when it has handlers of its own.
+        atexit.unregister(logging.shutdown)
 
 
 def streams():
@@ -113,22 +141,24 @@ def streams():
 
 def surroundings(wanted, marker):
     """Environment, folder and module search path of the run."""
-    environment = dict(wanted["environment"])
-    if marker is None:
-        marker = os.environ.get("HEARKEN_RUN")
+    environment = wanted["environment"]
+    before = BEFORE or dict(os.environ)
+    marker = marker or before.get("HEARKEN_RUN")
     if marker is not None:
         environment["HEARKEN_RUN"] = marker
-    zone = os.environ.get("TZ")
     # Most of it is as it was for the prepared interpreter; touching less copies less memory.
-    for name in [name for name in os.environ if name not in environment]:
-        del os.environ[name]
+    for name in before:
+        if name not in environment:
+            del os.environ[name]
     for name, value in environment.items():
-        if os.environ.get(name) != value:
+        if before.get(name) != value:
             os.environ[name] = value
-    if zone != environment.get("TZ"):
+    if before.get("TZ") != environment.get("TZ"):
         time.tzset()
     sys.argv = [wanted["file"]]
-    search(wanted["python_path"], os.path.dirname(wanted["file"]))
+    searched = [wanted["python_path"], wanted["file"].rpartition("/")[0]]
+    if searched != SEARCHED:
+        search(*searched)
     if wanted["working_folder"] is not None:
         os.chdir(wanted["working_folder"])
 
@@ -170,13 +200,19 @@ def finish(code):
     """What an interpreter does at its end, short of taking itself apart."""
     try:
         # Threads that are no daemons are waited for.
-        threading._shutdown()
+        if threading.active_count() > 1:
+            threading._shutdown()
     except BaseException as error:
         report(error)
     try:
         atexit._run_exitfuncs()
     except SystemExit as exit:
         code = exit_code(exit)
+    except BaseException:
+        pass
+    try:
+        if BEFORE and HANDLERS and len(logging._handlerList) != HANDLERS:
+            logging.shutdown()
     except BaseException:
         pass
     for stream in (sys.stdout, sys.stderr):

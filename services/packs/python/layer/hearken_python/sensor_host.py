@@ -95,6 +95,7 @@ class Host:
         for trigger in wanted["triggers"]:
             self.change("added", trigger)
         self.spawn(self.follow)
+        self.link.post({"ready": True})
         if not is_first_generation(self.sensor):
             self.sensor.run()
             return 0

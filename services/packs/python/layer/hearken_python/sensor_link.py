@@ -1,9 +1,9 @@
 """The way between a sensor's process and Hearken: lines of JSON over one socket, both ways.
 
-We say `{"event": …, "n": 1}`, `{"register": […]}`, `{"log": …}`, `{"error": …}`; we hear
-`{"stored": 1}`, `{"refused": 1, "why": …}` and `{"trigger": "added", …}`. An event is waited for
-until it is stored, so a sensor that remembers what it has told loses nothing, and one that tells
-too fast is slowed down.
+We say `{"event": …, "n": 1}`, `{"register": […]}`, `{"ready": true}`, `{"log": …}` and
+`{"error": …}`; we hear `{"stored": 1}`, `{"refused": 1, "why": …}` and `{"trigger": "added", …}`.
+An event is waited for until it is stored, so a sensor that remembers what it has told loses
+nothing, and one that tells too fast is slowed down.
 
 Sensors may use cooperative threads (eventlet) and threads of the system side by side. So what is
 taken from the standard library here is taken before eventlet changes it, and nothing that holds
@@ -112,13 +112,16 @@ class Link:
             _sleep(FULL_SECONDS)
 
     def tell(self, event):
-        """Sends an event and waits until it is stored. Answers why not, or None."""
+        """Sends an event and waits until it is stored. Answers why not, or None.
+
+        What cannot be sent at all raises ValueError.
+        """
         number = next(self._numbers)
         waiter = Green(self._eventlet) if self._is_cooperative() else Native()
         self._waiting[number] = waiter
         try:
             if not self.post({"event": event, "n": number}):
-                return "it is longer than %d bytes" % LINE_BYTES_MAX
+                raise ValueError("it is longer than %d bytes" % LINE_BYTES_MAX)
             return waiter.wait()
         finally:
             self._waiting.pop(number, None)

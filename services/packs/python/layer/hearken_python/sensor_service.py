@@ -27,27 +27,25 @@ class SensorService:
         `trigger` is a text (`pack.name`, or the `ref` of a trigger that `add_trigger` got), or a
         mapping. What cannot be published is logged and dropped: no exception comes out of this.
         """
-        if payload is None:
-            payload = {}
-        if not isinstance(payload, dict):
-            self._logger.warning("the payload of %s is no mapping: it is dropped", trigger)
-            return None
-        event = {"trigger": trigger, "payload": payload}
+        event = {"trigger": trigger, "payload": {} if payload is None else payload}
         if trace_tag:
             event["trace_tag"] = str(trace_tag)
         try:
             why = self._link.tell(event)
         except (TypeError, ValueError) as error:
-            why = str(error)
+            # Hearken hears of it by this line alone, which becomes the sensor's last error.
+            self._logger.error("the event %s is dropped: %s", trigger, error)
+            return None
         if why is not None:
             self._logger.warning("the event %s is dropped: %s", trigger, why)
         return None
 
     def dispatch_with_context(self, trigger, payload=None, trace_context=None):
-        """As `dispatch`; the context may hold a trace tag."""
-        tag = getattr(trace_context, "trace_tag", None)
-        if isinstance(trace_context, dict):
-            tag = trace_context.get("trace_tag")
+        """As `dispatch`; the context may hold a trace tag, or else the id of a trace."""
+        context = trace_context if isinstance(trace_context, dict) else {}
+        tag = context.get("trace_tag") or context.get("id_")
+        tag = tag or getattr(trace_context, "trace_tag", None)
+        tag = tag or getattr(trace_context, "id_", None)
         return self.dispatch(trigger, payload=payload, trace_tag=tag)
 
     def get_user_info(self):

@@ -10,8 +10,12 @@ The protocol is that of Hearken's `kit::process::Prepared`, over the socket that
 
 This process runs nothing of a pack itself but the imports of libraries that its actions name, and
 never sees what a run is given: that goes to the forked process over the first descriptor.
+
+What a run costs is mostly memory: the first touch of a page after the fork copies it, on either
+side. So what can be done before the fork is done there, once, and the loop does little.
 """
 
+import errno
 import gc
 import importlib.util
 import os
@@ -21,15 +25,20 @@ import socket
 import struct
 import sys
 
-from hearken_python import action, marker, prepare, run
+from hearken_python import action, marker, prepare, rehearsal, run
 
 # A pack's libraries that take longer to import than this are not imported in advance.
 PREPARE_SECONDS = 60
-# Bytes read at a time: hundreds of requests, of which one at most is in flight.
-READ_BYTES = 64 << 10
+# Bytes read at a time: a request or two, of which one at most is in flight, and few enough to come
+# from memory that Python keeps for small things.
+READ_BYTES = 448
 DESCRIPTORS = 3
+DESCRIPTORS_BYTES = socket.CMSG_LEN(DESCRIPTORS * 4)
 # How often what is to be reaped, and has not ended, is looked at.
 REAP_SECONDS = 0.1
+# How long we stay when nothing runs and nobody asks. Hearken keeps us for as long as that and lets
+# go of us at the next run of another pack; when there is none, this is what gives the memory back.
+IDLE_SECONDS = 15 * 60
 
 
 def main(folder, bare):
@@ -44,10 +53,11 @@ def main(folder, bare):
     try:
         before = set(sys.modules)
         if not bare:
+            opened = prepare.descriptors()
             prepare.import_what_actions_import(folder)
-            if prepare.is_unsafe(folder, before):
-                # Threads do not survive a fork, and what they held stays held: start again without
-                # the libraries.
+            if prepare.is_unsafe(folder, before) or prepare.descriptors() - opened:
+                # Threads do not survive a fork, and what they held stays held; a connection would
+                # be that of all runs at once: start again without the libraries.
                 os.dup2(control.fileno(), 0, inheritable=True)
                 own = os.path.join(os.path.dirname(__file__), "__main__.py")
                 flags = ["-u", "-B"] if sys.dont_write_bytecode else ["-u"]
@@ -60,6 +70,10 @@ def main(folder, bare):
         return
     signal.alarm(0)
     gc.collect()
+    try:
+        rehearsal.play()
+    except Exception:
+        pass  # Runs are dearer then; if they are wrong, too, they say so.
     # What is there now is never collected, so a collection in a child does not copy its pages.
     gc.freeze()
     control.sendall(b"Y")
@@ -68,10 +82,9 @@ def main(folder, bare):
 
 def ready(folder):
     """What is the same in every run is done here, once."""
-    run.streams()
     libraries = [os.path.join(folder, "actions", "lib"), os.path.join(folder, "lib")]
     actions = os.path.join(folder, "actions")
-    run.search([place for place in libraries if os.path.isdir(place)], actions)
+    run.remember([place for place in libraries if os.path.isdir(place)], actions)
     # Looking for what is nowhere reads every folder of the search path once and for all runs.
     importlib.util.find_spec("hearken_no_such_module")
     if os.path.isdir(actions):
@@ -82,17 +95,23 @@ def serve(control, place):
     """Reads requests until the socket ends."""
     forked, leaving = set(), set()
     pending, descriptors = b"", []
+    control.settimeout(IDLE_SECONDS)
     while True:
         # What was killed a moment ago may not have ended yet; nothing else announces that it has.
         while leaving and not select.select([control], [], [], REAP_SECONDS)[0]:
-            leaving = {pid for pid in leaving if not is_reaped(pid, forked)}
+            reap(leaving, forked)
         try:
-            data, new, _flags, _address = socket.recv_fds(
-                control, READ_BYTES, DESCRIPTORS * 8, socket.MSG_CMSG_CLOEXEC
+            data, ancillary, _flags, _address = control.recvmsg(
+                READ_BYTES, DESCRIPTORS_BYTES, socket.MSG_CMSG_CLOEXEC
             )
+        except socket.timeout:
+            if forked:
+                continue
+            end(forked)
         except OSError:
-            data, new = b"", []
-        descriptors.extend(new)
+            data, ancillary = b"", ()
+        for _level, _kind, new in ancillary:
+            descriptors.extend(struct.unpack("%di" % (len(new) // 4), new))
         if not data:
             end(forked)
         pending += data
@@ -101,7 +120,8 @@ def serve(control, place):
             if kind == b"R" and len(pending) >= 5:
                 (pid,) = struct.unpack(">i", pending[1:5])
                 pending = pending[5:]
-                leaving.add(pid)
+                if not is_reaped(pid, forked):
+                    leaving.add(pid)
             elif kind == b"F" and len(pending) >= 7:
                 number, length = struct.unpack(">IH", pending[1:7])
                 if len(pending) < 7 + length:
@@ -113,28 +133,32 @@ def serve(control, place):
                 break
             else:
                 end(forked)
-        leaving = {pid for pid in leaving if not is_reaped(pid, forked)}
 
 
 def fork(control, number, text, place, given, forked):
     """Forks, and answers with the process id."""
     try:
+        place.show(text)
         pid = os.fork()
     except OSError as error:
         pid = -(error.errno or 1)
+    except ValueError:  # The marker is longer than ours.
+        pid = -errno.E2BIG
     if pid == 0:
         # Nothing of this may return: the loop belongs to the parent.
         try:
-            os.setpgid(0, 0)
-            control.close()
-            become(text, place, given)
+            os.close(control.fileno())
+            os.close(place.memory)
+            become(text, given)
         finally:
             os._exit(70)
+    place.show_own()
     if pid > 0:
+        # It is told what to do after our answer, and does nothing before.
         try:
             os.setpgid(pid, pid)
         except OSError:
-            pass  # It has done so itself.
+            pass  # It has ended already.
         forked.add(pid)
     for descriptor in given:
         os.close(descriptor)
@@ -144,14 +168,21 @@ def fork(control, number, text, place, given, forked):
         end(forked)
 
 
-def become(text, place, given):
+def become(text, given):
     """What the forked process does: it takes over the three descriptors and runs."""
-    marker.write(place, text)
-    os.dup2(given[1], 1)
-    os.dup2(given[2], 2)
-    for descriptor in given[1:]:
-        os.close(descriptor)
-    run.main(given[0], text.decode())
+    channel, stdout, stderr = given
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.close(stdout)
+    os.close(stderr)
+    run.main(channel, text.decode())
+
+
+def reap(leaving, forked):
+    """Reaps what has ended of those that are leaving."""
+    for pid in list(leaving):
+        if is_reaped(pid, forked):
+            leaving.discard(pid)
 
 
 def is_reaped(pid, forked):

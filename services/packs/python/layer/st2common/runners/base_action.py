@@ -40,6 +40,12 @@ def logger_of(name):
     return logger
 
 
+def pack_of(action_service):
+    """The pack of an action: of this run's, unless a test gives it a service of another."""
+    wrapper = getattr(action_service, "_action_wrapper", None)
+    return getattr(wrapper, "_pack", None) or service.here.pack
+
+
 class Action(metaclass=abc.ABCMeta):
     """What actions derive from: `run` does the work and returns the result."""
 
@@ -47,7 +53,7 @@ class Action(metaclass=abc.ABCMeta):
 
     def __init__(self, config=None, action_service=None):
         if not isinstance(config, Config):
-            config = Config(service.here.pack, config)
+            config = Config(pack_of(action_service), config)
         self.config = config
         self.action_service = action_service
         self.logger = logger_of(self.__class__.__name__)

@@ -3,11 +3,19 @@
 import logging
 
 __all__ = [
+    "get_action_class_instance",
     "get_logger_for_python_runner_action",
     "make_read_and_store_stream_func",
     "noop_func",
     "store_execution_output_data",
 ]
+
+
+def get_action_class_instance(action_cls, config=None, action_service=None):
+    """An instance of an action, whatever its constructor takes."""
+    from hearken_python import action
+
+    return action.make(action_cls, config, action_service)
 
 
 def get_logger_for_python_runner_action(action_name, log_level="debug"):

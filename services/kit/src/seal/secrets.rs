@@ -1,0 +1,259 @@
+//! Texts that are secret, and keeping them out of what is said.
+//!
+//! Whoever has opened secrets asks [`Secrets`] to hide them: in an error, in a result, and
+//! ([`Veil`]) in what comes piece by piece, where one may be cut in two. They are found by what
+//! they are, as they are and as they stand within JSON. What an action makes of one (a hash,
+//! base64) is not found.
+//!
+//! Invariants: nothing here prints a secret; texts shorter than four characters are let
+//! through, because they appear by chance.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::MASK;
+
+/// A secret text of at least so many characters is looked for. Shorter ones appear by chance.
+const REPEATED_CHARS_MIN: usize = 4;
+
+/// The texts of opened secrets, for keeping them out of what is said.
+#[derive(Clone, Default)]
+pub struct Secrets(Vec<String>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({})", self.0.len())
+    }
+}
+
+impl Secrets {
+    /// The texts of those `parameters` that are called `secret`.
+    #[must_use]
+    pub fn of(secret: &[String], parameters: &Map<String, Value>) -> Self {
+        Self::within(secret.iter().filter_map(|name| parameters.get(name)))
+    }
+
+    /// The texts within `values`.
+    #[must_use]
+    pub fn within<'a>(values: impl IntoIterator<Item = &'a Value>) -> Self {
+        let mut texts = Vec::new();
+        for value in values {
+            collect(value, &mut texts);
+        }
+        let escaped: Vec<String> = texts.iter().flat_map(|text| escaped(text)).collect();
+        texts.extend(escaped);
+        let mut secrets = Self(texts);
+        secrets.order();
+        secrets
+    }
+
+    /// Whether one of them is in `text`.
+    #[must_use]
+    pub fn are_in(&self, text: &str) -> bool {
+        self.0.iter().any(|secret| text.contains(secret))
+    }
+
+    /// Whether one of them is in a text or a key of `value`.
+    #[must_use]
+    pub fn appear_in(&self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => self.are_in(text),
+            Value::Array(items) => items.iter().any(|item| self.appear_in(item)),
+            Value::Object(map) => {
+                map.iter().any(|(name, item)| self.are_in(name) || self.appear_in(item))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+
+    /// These and those.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+        self.order();
+    }
+
+    /// `text` with asterisks in place of each.
+    #[must_use]
+    pub fn hide(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
+    }
+
+    /// `value` with asterisks in place of each, wherever it stands: in texts, in names, and a
+    /// number that is one.
+    #[must_use]
+    pub fn hide_value(&self, value: Value) -> Value {
+        if self.0.is_empty() {
+            return value;
+        }
+        match value {
+            Value::String(text) => Value::String(self.hide(&text)),
+            Value::Array(items) => {
+                Value::Array(items.into_iter().map(|item| self.hide_value(item)).collect())
+            }
+            Value::Object(map) => {
+                let hidden =
+                    |(name, item): (String, Value)| (self.hide(&name), self.hide_value(item));
+                Value::Object(map.into_iter().map(hidden).collect())
+            }
+            Value::Number(number) if self.0.contains(&number.to_string()) => Value::from(MASK),
+            Value::Null | Value::Bool(_) | Value::Number(_) => value,
+        }
+    }
+
+    /// The longest first: one that holds another is replaced as a whole.
+    fn order(&mut self) {
+        self.0.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        self.0.dedup();
+    }
+
+    /// How much of the end of `text` may be the beginning of one of them, in bytes.
+    fn begun(&self, text: &[u8]) -> usize {
+        let longest = self.0.first().map_or(0, |secret| secret.len().saturating_sub(1));
+        let may_be = |length: &usize| {
+            let end = text.get(text.len() - length..).unwrap_or_default();
+            self.0.iter().any(|secret| secret.len() > *length && secret.as_bytes().starts_with(end))
+        };
+        (1..=longest.min(text.len())).rev().find(may_be).unwrap_or(0)
+    }
+}
+
+/// Hides secrets in a stream that comes in pieces: the end of a piece that may be the beginning of
+/// a secret waits for the next one.
+#[derive(Debug, Default)]
+pub struct Veil {
+    /// What waits; shorter than the longest secret.
+    waiting: Vec<u8>,
+    /// Where in the stream the next piece should begin.
+    next: u64,
+}
+
+impl Veil {
+    /// What may be shown of the stream up to the end of `piece`, which begins at `offset`.
+    #[must_use]
+    pub fn pass(&mut self, secrets: &Secrets, offset: u64, piece: &[u8]) -> Vec<u8> {
+        let mut shown = Vec::new();
+        if offset != self.next {
+            // What is missing between may be the rest of it.
+            shown = self.end();
+        }
+        self.next = offset.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        let mut text = std::mem::take(&mut self.waiting);
+        text.extend_from_slice(piece);
+        if secrets.0.is_empty() {
+            shown.append(&mut text);
+            return shown;
+        }
+        self.waiting = text.split_off(text.len() - secrets.begun(&text));
+        // Whole lines of text are the rule; what is cut within a letter stays as it is.
+        match String::from_utf8(text) {
+            Ok(text) => shown.extend_from_slice(secrets.hide(&text).as_bytes()),
+            Err(error) => {
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                shown.extend_from_slice(secrets.hide(&text).as_bytes());
+            }
+        }
+        shown
+    }
+
+    /// Where in the stream what waits begins.
+    #[must_use]
+    pub fn place(&self) -> u64 {
+        self.next.saturating_sub(u64::try_from(self.waiting.len()).unwrap_or(u64::MAX))
+    }
+
+    /// What is left when nothing more comes: as it is where it is short enough to be chance.
+    #[must_use]
+    pub fn end(&mut self) -> Vec<u8> {
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting.len() < REPEATED_CHARS_MIN { waiting } else { MASK.as_bytes().to_vec() }
+    }
+}
+
+fn collect(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.chars().count() >= REPEATED_CHARS_MIN => {
+            texts.push(text.clone());
+        }
+        Value::Number(number) => {
+            let text = number.to_string();
+            if text.len() >= REPEATED_CHARS_MIN {
+                texts.push(text);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
+        Value::Object(map) => map.values().for_each(|item| collect(item, texts)),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+/// A text as it stands within JSON, where that differs: as it is written most often, and in ASCII,
+/// as Python writes it.
+fn escaped(text: &str) -> Vec<String> {
+    let quoted = Value::from(text).to_string();
+    let bare = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let mut ascii = String::with_capacity(bare.len());
+    for letter in bare.chars() {
+        if letter.is_ascii() && letter != '\u{7f}' {
+            ascii.push(letter);
+        } else {
+            let mut units = [0; 2];
+            let units = letter.encode_utf16(&mut units).iter();
+            ascii.extend(units.map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    let mut forms = vec![bare.to_owned(), ascii];
+    forms.dedup();
+    forms.retain(|form| form != text);
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn secrets(texts: &[&str]) -> Secrets {
+        let names: Vec<String> = vec!["all".to_owned()];
+        Secrets::of(&names, json!({ "all": texts }).as_object().unwrap())
+    }
+
+    #[test]
+    fn a_secret_is_hidden_wherever_it_stands_in_a_value() {
+        let secrets = secrets(&["hunter2", "4711"]);
+        let value = json!({"a": ["my hunter2!", {"hunter2": 1}], "n": 4711, "m": 47110, "z": null});
+        let expected =
+            json!({"a": ["my ********!", {"********": 1}], "n": MASK, "m": 47110, "z": null});
+        assert_eq!(secrets.hide_value(value), expected);
+    }
+
+    #[test]
+    fn a_secret_in_two_pieces_is_hidden_as_well() {
+        let secrets = secrets(&["hunter2", "hunting"]);
+        let text = "hu hunt hunter2hunting hunter";
+        for cut in 0..text.len() {
+            for second in cut..text.len() {
+                let mut veil = Veil::default();
+                let mut shown = Vec::new();
+                for (from, to) in [(0, cut), (cut, second), (second, text.len())] {
+                    let piece = &text.as_bytes()[from..to];
+                    shown.extend(veil.pass(&secrets, from as u64, piece));
+                }
+                shown.extend(veil.end());
+                let shown = String::from_utf8(shown).unwrap();
+                assert_eq!(shown, format!("hu hunt {MASK}{MASK} {MASK}"), "cut at {cut}, {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_gap_has_torn_is_not_told() {
+        let secrets = secrets(&["hunter2"]);
+        let mut veil = Veil::default();
+        assert_eq!(veil.pass(&secrets, 0, b"x hunte"), b"x ");
+        assert_eq!(veil.pass(&secrets, 100, b"r2 y"), b"********r2 y");
+        assert_eq!(veil.pass(&secrets, 104, b"hu"), b"");
+        assert_eq!(veil.end(), b"hu");
+    }
+}

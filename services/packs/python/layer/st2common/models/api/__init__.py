@@ -1,0 +1,1 @@
+"""What packs import as `st2common.models.api`."""

@@ -1,0 +1,1 @@
+"""Services for tests: they keep to themselves what they are told."""
