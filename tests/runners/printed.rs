@@ -8,10 +8,11 @@ use crate::harness::{App, On, eventually, is_within, on_both};
 
 const MASK: &str = "********";
 
-/// A secret of each origin. None is part of another.
-const PARAMETER: &str = "given-4711-parameter";
-const LITERAL: &str = "literal-4712-of-the-config";
-const KEPT: &str = "kept-4713-in-the-datastore";
+/// A secret of each origin: given, written in the configuration, kept in the datastore. None is
+/// part of another, nor of those of a test that runs beside this one.
+fn secrets(on: On) -> [String; 3] {
+    ["given-4711", "literal-4712", "kept-4713"].map(|name| format!("{on:?}-{name}-of-{on:?}"))
+}
 
 const SCRIPT: &str = "
 name: script
@@ -114,9 +115,8 @@ fn shown(app: &App, id: &str) -> anyhow::Result<String> {
 }
 
 /// Asks for an action without waiting, so that the command line is gone, and answers its id.
-fn begin(app: &App, action: &str) -> anyhow::Result<String> {
-    let password = format!("password={PARAMETER}");
-    let asked = app.run(&["run", action, &password, "--async"])?;
+fn begin(app: &App, action: &str, password: &str) -> anyhow::Result<String> {
+    let asked = app.run(&["run", action, password, "--async"])?;
     ensure!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
     Ok(String::from_utf8(asked.stdout)?.trim().to_owned())
 }
@@ -124,15 +124,18 @@ fn begin(app: &App, action: &str) -> anyhow::Result<String> {
 fn no_secret_is_told_by_what_an_action_says(on: On) -> anyhow::Result<()> {
     let app = teller(on)?;
     let mut up = app.up()?;
-    app.run(&["kv", "set", "key", KEPT, "--encrypt"])?;
+    let secrets = secrets(on);
+    let [given, literal, kept] = &secrets;
+    app.run(&["kv", "set", "key", kept, "--encrypt"])?;
     let configs = app.data().join("configs");
     std::fs::create_dir_all(&configs)?;
-    let config = format!("token: {LITERAL}\ndeep: {{key: '{{{{ st2kv.system.key }}}}'}}\n");
+    let config = format!("token: {literal}\ndeep: {{key: '{{{{ st2kv.system.key }}}}'}}\n");
     std::fs::write(configs.join("tell.yaml"), config)?;
 
+    let password = format!("password={given}");
     let mut begun = Vec::new();
     for action in ["script", "line", "python"] {
-        begun.push(begin(&app, &format!("tell.{action}"))?);
+        begun.push(begin(&app, &format!("tell.{action}"), &password)?);
         let ready = app.path(&format!("ready-{action}"));
         eventually(action, WAIT, || Ok(ready.exists().then_some(())))?;
     }
@@ -149,7 +152,6 @@ fn no_secret_is_told_by_what_an_action_says(on: On) -> anyhow::Result<()> {
         let told = ended.get("result").map(ToString::to_string).unwrap_or_default();
         ensure!(told.contains(MASK), "{told}");
     }
-    let password = format!("password={PARAMETER}");
     let failed = super::run(&app, &["tell.python", &password, "fail=true"])?;
     assert_eq!(text(&failed, "/status"), "failed", "{failed}");
     ensure!(text(&failed, "/result/stderr").contains("ValueError: failed with ['********"));
@@ -160,14 +162,15 @@ fn no_secret_is_told_by_what_an_action_says(on: On) -> anyhow::Result<()> {
     ensure!(all.contains("printed ********"), "nothing was looked at");
     up.stop()?;
     let half = |text: &str| text.chars().take(text.len() / 2).collect::<String>();
-    for hidden in [PARAMETER, LITERAL, KEPT] {
+    for hidden in &secrets {
         ensure!(!listed.contains(hidden), "{hidden} is in the process list");
-        ensure!(!all.contains(&half(hidden)), "{hidden} is shown");
+        let at = all.find(&half(hidden)).map(|at| all.get(at.saturating_sub(300)..at + 40));
+        ensure!(at.is_none(), "{hidden} is shown: {at:?}");
         ensure!(!up.said().contains(hidden), "{hidden} is in the server's log");
     }
     // The user's own file holds what the user wrote into it.
     std::fs::remove_dir_all(&configs)?;
-    for hidden in [PARAMETER, LITERAL, KEPT] {
+    for hidden in &secrets {
         ensure!(!is_within(&app.data(), hidden)?, "{hidden} is in the data folder");
     }
     Ok(())

@@ -86,7 +86,8 @@ fn whatever_a_sensor_does_the_others_go_on_and_all_end() -> anyhow::Result<()> {
             (
                 "Raising",
                 "class Raising(PollingSensor):\n    def poll(self):\n        \
-                 raise RuntimeError('no such host')\n\n    setup = cleanup = lambda self: None\n    \
+                 raise RuntimeError('no such host')\n\n    \
+                 setup = cleanup = lambda self: None\n    \
                  add_trigger = update_trigger = remove_trigger = lambda self, trigger: None\n",
             ),
             (

@@ -107,14 +107,27 @@ impl Secrets {
         self.0.dedup();
     }
 
-    /// How much of the end of `text` may be the beginning of one of them, in bytes.
-    fn begun(&self, text: &[u8]) -> usize {
-        let longest = self.0.first().map_or(0, |secret| secret.len().saturating_sub(1));
-        let may_be = |length: &usize| {
-            let end = text.get(text.len() - length..).unwrap_or_default();
-            self.0.iter().any(|secret| secret.len() > *length && secret.as_bytes().starts_with(end))
-        };
-        (1..=longest.min(text.len())).rev().find(may_be).unwrap_or(0)
+    /// `text` with asterisks in place of each, up to where one may begin that is not whole yet; and
+    /// where that is.
+    fn hide_whole(&self, text: &[u8]) -> (Vec<u8>, usize) {
+        let mut shown = Vec::with_capacity(text.len());
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let has_begun =
+                |secret: &String| secret.len() > rest.len() && secret.as_bytes().starts_with(rest);
+            if self.0.iter().any(has_begun) {
+                break;
+            }
+            let whole = self.0.iter().find(|secret| rest.starts_with(secret.as_bytes()));
+            if let Some(secret) = whole {
+                shown.extend_from_slice(MASK.as_bytes());
+                at += secret.len();
+            } else {
+                shown.extend(rest.first());
+                at += 1;
+            }
+        }
+        (shown, at)
     }
 }
 
@@ -144,15 +157,9 @@ impl Veil {
             shown.append(&mut text);
             return shown;
         }
-        self.waiting = text.split_off(text.len() - secrets.begun(&text));
-        // Whole lines of text are the rule; what is cut within a letter stays as it is.
-        match String::from_utf8(text) {
-            Ok(text) => shown.extend_from_slice(secrets.hide(&text).as_bytes()),
-            Err(error) => {
-                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                shown.extend_from_slice(secrets.hide(&text).as_bytes());
-            }
-        }
+        let (mut whole, begun) = secrets.hide_whole(&text);
+        self.waiting = text.split_off(begun);
+        shown.append(&mut whole);
         shown
     }
 
@@ -244,6 +251,27 @@ mod tests {
                 let shown = String::from_utf8(shown).unwrap();
                 assert_eq!(shown, format!("hu hunt {MASK}{MASK} {MASK}"), "cut at {cut}, {second}");
             }
+        }
+    }
+
+    #[test]
+    fn the_end_of_one_that_begins_another_belongs_to_the_first() {
+        let secrets = secrets(&["my-secret-g", "given", "my-secret-g-longer"]);
+        for (pieces, expected) in [
+            (&["a my-secret-g", " b"][..], "a ******** b"),
+            (&["a my-secret-g", "iven"], "a ********iven"),
+            (&["my-secret-g-long", "er!"], "********!"),
+            (&["my-secret-g-lo"], "********"),
+        ] {
+            let mut veil = Veil::default();
+            let mut shown = Vec::new();
+            let mut offset = 0;
+            for piece in pieces {
+                shown.extend(veil.pass(&secrets, offset, piece.as_bytes()));
+                offset += piece.len() as u64;
+            }
+            shown.extend(veil.end());
+            assert_eq!(String::from_utf8(shown).unwrap(), expected, "{pieces:?}");
         }
     }
 
