@@ -85,8 +85,7 @@ fn whatever_a_sensor_does_the_others_go_on_and_all_end() -> anyhow::Result<()> {
         &[
             (
                 "Raising",
-                "class Raising(PollingSensor):\n    def poll(self):\n        \
-                 raise RuntimeError('no such host')\n\n    \
+                "class Raising(PollingSensor):\n    def poll(self): raise OSError('no such host')\n\n    \
                  setup = cleanup = lambda self: None\n    \
                  add_trigger = update_trigger = remove_trigger = lambda self, trigger: None\n",
             ),
@@ -107,7 +106,7 @@ fn whatever_a_sensor_does_the_others_go_on_and_all_end() -> anyhow::Result<()> {
     let mut up = app.up()?;
     again(&app, "odd.Zero", "it ended by itself")?;
     again(&app, "odd.Parent", "it exited with 1")?;
-    again(&app, "odd.Raising", "RuntimeError: no such host")?;
+    again(&app, "odd.Raising", "OSError: no such host")?;
     let zero = sensor(&app, "odd.Zero", |_| true)?;
     let restarts = usize::try_from(zero["restarts"].as_u64().context("a count")?)?;
     until(&app, "odd.zero", restarts, |_| true)?;

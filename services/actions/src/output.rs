@@ -2,7 +2,8 @@
 //!
 //! Chunks are samples: a listener that is slow misses some, and the outcome has the beginning of
 //! everything anyway. A run that is over before the first pause sends none. Secrets of the run are
-//! shown as asterisks, also where a chunk ends within one; offsets are those of what was printed.
+//! shown as asterisks, also where a chunk ends within one; offsets are those of what is shown,
+//! which is what the result will hold.
 
 use std::time::Duration;
 
@@ -38,6 +39,10 @@ struct Stream {
     output: Output,
     name: &'static str,
     veil: Veil,
+    /// Bytes of it that were heard of.
+    heard: u64,
+    /// Bytes of it that were shown, and those that nobody heard of.
+    shown: u64,
 }
 
 /// Where chunks go.
@@ -50,7 +55,7 @@ struct Sender {
 /// The two ends: one for the process, one to be run beside it.
 pub(crate) fn channel(bus: &Bus, execution: &str, hidden: &Hidden) -> (Listener, Forwarder) {
     let (tx, chunks) = mpsc::channel(CHUNKS_MAX);
-    let stream = |output, name| Stream { output, name, veil: Veil::default() };
+    let stream = |output, name| Stream { output, name, veil: Veil::default(), heard: 0, shown: 0 };
     let forwarder = Forwarder {
         sender: Sender { bus: bus.clone(), execution: execution.to_owned() },
         chunks,
@@ -80,26 +85,29 @@ impl Forwarder {
             }
         }
         for stream in &mut self.streams {
-            let place = stream.veil.place();
-            self.sender.send(stream.name, place, stream.veil.end()).await;
+            let end = stream.veil.end();
+            self.sender.send(stream.name, stream.shown, end).await;
         }
     }
 }
 
 impl Stream {
-    /// What may be shown of `chunks`, and where in the stream they begin; nothing of none.
+    /// What may be shown of `chunks`, and where that begins in what is shown of the stream; nothing
+    /// of none. Where something is missing a gap is left, so that whoever shows it can tell.
     fn pass<'a>(
         &mut self,
         secrets: &Secrets,
         chunks: impl Iterator<Item = &'a Chunk>,
     ) -> Option<(u64, Vec<u8>)> {
         let mut text = Vec::new();
-        let mut offset = None;
+        let mut from = self.shown;
         for chunk in chunks {
-            offset.get_or_insert(chunk.offset);
+            from += chunk.offset.saturating_sub(self.heard);
+            self.heard = chunk.offset + u64::try_from(chunk.bytes.len()).unwrap_or_default();
             text.append(&mut self.veil.pass(secrets, chunk.offset, &chunk.bytes));
         }
-        offset.map(|offset| (offset, text))
+        self.shown = from + u64::try_from(text.len()).unwrap_or_default();
+        (!text.is_empty()).then_some((from, text))
     }
 }
 

@@ -242,9 +242,11 @@ impl Archive<'_> {
         let mtime = u64::try_from(stat.st_mtime).unwrap_or_default();
         let (mode, uid, gid) = (stat.st_mode, stat.st_uid, stat.st_gid);
         let marks = Marks { mode, uid, gid, mtime };
-        let stored = self.masked(&name, marks, length, content)?;
+        let (stored, is_text) = self.masked(&name, marks, length, content)?;
         (self.tell)(Step::Done(format!("Adding file {} to the archive", path.display())));
-        for (is_so, flag) in [(stored.grew, "grew"), (stored.shrank, "shrank")] {
+        // What is no text is kept as it is, and told.
+        let flags = [(stored.grew, "grew"), (stored.shrank, "shrank"), (!is_text, "unmasked")];
+        for (is_so, flag) in flags {
             if is_so {
                 item.flags.push(flag.to_owned());
             }
@@ -256,21 +258,23 @@ impl Archive<'_> {
         Ok(length)
     }
 
-    /// Appends a member, without its secrets where they are to be hidden.
+    /// Appends a member, without its secrets where they are to be hidden; false when it is no
+    /// text, in which nothing could be.
     fn masked(
         &mut self,
         name: &Path,
         marks: Marks,
         length: u64,
         content: &mut dyn Read,
-    ) -> io::Result<Stored> {
+    ) -> io::Result<(Stored, bool)> {
         let Some(masker) = self.masker else {
-            return self.tarball.append(name, marks, length, &mut { content });
+            let stored = self.tarball.append(name, marks, length, &mut { content })?;
+            return Ok((stored, true));
         };
         let mut masked = Masked::new(content, masker, length);
         let stored = self.tarball.append(name, marks, length, &mut masked)?;
         self.spool.masked(masked.counts());
-        Ok(stored)
+        Ok((stored, masked.is_text()))
     }
 
     /// Appends something of our own, as it is.

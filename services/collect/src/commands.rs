@@ -102,7 +102,7 @@ fn spawn(command: &Command, limits: &Limits, marker: &Marker) -> Spawn {
     variables.push(("LANG".into(), "C.UTF-8".into()));
     variables.push(("LC_ALL".into(), "C.UTF-8".into()));
     spawn.environment = variables;
-    spawn.timeout = command.timeout.unwrap_or(limits.command_time);
+    spawn.timeout = limits.command_time;
     spawn.grace = GRACE;
     spawn.stragglers = Stragglers::End;
     spawn.output_max_bytes = limits.command_bytes;

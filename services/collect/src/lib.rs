@@ -5,9 +5,9 @@
 //! What cannot be had is a gap that the manifest tells, and stops nothing. Secrets are masked
 //! before anything is written, and nothing is written anywhere but where the archive goes.
 //!
-//! Invariants: memory does not grow with what is gathered; every file is opened by single names
-//! from an open folder, and nothing but regular files is read; the archive has its name only when
-//! it is whole; every member's digest is in the manifest.
+//! Invariants: memory does not grow with what is gathered, but for 16 bytes a file; every file is
+//! opened by single names from an open folder, and nothing but regular files is read; the archive
+//! has its name only when it is whole; every member's digest is in the manifest.
 //!
 //! Not here: facts themselves (`hearken-facts`), starting programs (`kit::process`), reading YAML
 //! (the caller), words for people but for the lines that CaLink wrote ([`step::Step`]).

@@ -183,9 +183,8 @@ async fn ran(
         let mut limits = plan.limits.clone();
         let left = deadline.saturating_duration_since(Instant::now());
         limits.command_time = command.timeout.unwrap_or(limits.command_time).min(left);
-        let command = crate::plan::Command { timeout: None, ..command.clone() };
         let cancel = &means.cancel;
-        items.push(commands::run(&command, &limits, &means.marker, masker, log, cancel).await?);
+        items.push(commands::run(command, &limits, &means.marker, masker, log, cancel).await?);
     }
     Ok(items)
 }

@@ -368,7 +368,9 @@ fn matching(folder: &Path, pattern: &str) -> Vec<PathBuf> {
         for folder in found {
             let Ok(entries) = std::fs::read_dir(&folder) else { continue };
             for entry in entries.take(SORTED_MAX).flatten() {
-                if glob.matches(entry.file_name().as_bytes()) {
+                // A link could lead anywhere.
+                let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+                if !is_link && glob.matches(entry.file_name().as_bytes()) {
                     next.push(entry.path());
                 }
             }

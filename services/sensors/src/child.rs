@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hearken_kit::chain;
 use hearken_kit::process::{self, Claim, Ending, Outcome};
 use hearken_kit::{Shutdown, random};
 use hearken_proto::record::SensorStatus;
@@ -11,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use crate::host::{Shared, Wanted};
-use crate::means::{self, Prepared, with_causes};
+use crate::means::{self, Prepared};
 use crate::pass;
 use crate::reporter::Reporter;
 use crate::talk::{Streams, Talk};
@@ -66,7 +67,7 @@ async fn attempt(
     let nonce = random::hex(8).map_err(|error| format!("a process cannot be named: {error}"))?;
     let begun = async {
         let place = shared.beginning.acquire().await.map_err(|error| error.to_string())?;
-        let pass = pass::issue(shared, wanted, &nonce).await.map_err(|e| with_causes(&e))?;
+        let pass = pass::issue(shared, wanted, &nonce).await.map_err(|e| chain(&e))?;
         Ok::<_, String>((place, pass))
     };
     let (place, pass) = tokio::select! {
@@ -79,7 +80,7 @@ async fn attempt(
         incarnation: shared.replica.clone(),
         attempt: 1,
     };
-    let mut note = shared.runs.begin(claim).map_err(|error| with_causes(&error))?;
+    let mut note = shared.runs.begin(claim).map_err(|error| chain(&error))?;
     let marker = note.marker().clone();
     let ran = match means::prepare(shared, wanted, config, &pass.ticket, marker).await {
         Ok(prepared) => {

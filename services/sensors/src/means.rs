@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hearken_kit::chain;
 use hearken_kit::process::{Marker, Spawn, Stdin, Stragglers, environment};
 use hearken_packs::python::{self, Interpreter, Layer};
 use serde_json::{Map, Value, json};
@@ -186,18 +187,7 @@ async fn layer(shared: &Shared) -> Result<Layer, String> {
     let unpacked = tokio::task::spawn_blocking(move || python::unpack(&data)).await;
     match unpacked {
         Ok(Ok(unpacked)) => Ok(layer.insert(unpacked).clone()),
-        Ok(Err(error)) => Err(with_causes(&error)),
+        Ok(Err(error)) => Err(chain(&error)),
         Err(error) => Err(format!("the Python modules cannot be unpacked: {error}")),
     }
-}
-
-/// An error and everything that caused it, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -9,13 +9,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hearken_kit::chain;
 use hearken_kit::seal::Secrets;
 use hearken_packs::config::{self, Loaded};
 use serde_json::{Map, Value};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::host::{Shared, Wanted};
-use crate::means::with_causes;
 
 /// How often a configuration is looked at while its sensor runs.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -65,7 +65,7 @@ pub(crate) async fn read(shared: &Arc<Shared>, wanted: &Arc<Wanted>) -> Settings
         let configs = shared.data.join("configs");
         let (pack, folder) = (&wanted.sensor.pack, &wanted.folder);
         let loaded = config::rendered(pack, folder, &configs, &shared.datastore);
-        loaded.map_err(|error| with_causes(&error))
+        loaded.map_err(|error| chain(&error))
     };
     let loaded = tokio::task::spawn_blocking(load).await;
     let failed = |error| Err(format!("the configuration cannot be read: {error}"));

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use hearken_kit::Shutdown;
 use hearken_kit::backoff::until_back;
 use hearken_kit::bus::{Error, Pending};
+use hearken_kit::chain;
 use hearken_proto::{Message, Subject, entry};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -22,7 +23,6 @@ use tracing::{debug, info, warn};
 
 use crate::host::{Shared, Wanted};
 use crate::lines::{LINE_BYTES_MAX, Line, Lines};
-use crate::means::with_causes;
 use crate::payload;
 use crate::reporter::Reporter;
 use crate::said::{self, Event, Said, shortened};
@@ -212,7 +212,7 @@ impl<'a> Talk<'a> {
             message.headers.append(TRACE_TAG, tag);
         }
         let sent = until_back("a sensor's event", || bus.send(message.clone(), None)).await;
-        sent.map(|pending| (message, pending)).map_err(|error| with_causes(&error))
+        sent.map(|pending| (message, pending)).map_err(|error| chain(&error))
     }
 
     /// What is no event.
@@ -269,12 +269,12 @@ impl<'a> Talk<'a> {
             Err(error) => error,
         };
         if !error.is_transient() {
-            return Err(with_causes(&error));
+            return Err(chain(&error));
         }
         // Its id makes it one entry, however often it is published.
         let again = || self.shared.bus.publish(message.clone());
         let stored: Result<_, Error> = until_back("a sensor's event", again).await;
-        stored.map(|_ack| ()).map_err(|error| with_causes(&error))
+        stored.map(|_ack| ()).map_err(|error| chain(&error))
     }
 
     /// Tells it of triggers that come and go, for ever.

@@ -83,7 +83,7 @@ fn shell_of(file: &Path) -> Option<(String, Vec<String>)> {
     let mut words = named.lines().next()?.split_whitespace().map(ToOwned::to_owned);
     let mut program = words.next()?;
     if program.ends_with("/env") {
-        program = words.next()?;
+        program = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
     }
     let name = program.rsplit('/').next()?;
     SHELLS.contains(&name).then(|| (program.clone(), words.collect()))
@@ -132,7 +132,13 @@ mod tests {
         let file = folder.path().join("script");
         let said = "echo \"$0 $# $1|$2\"; tr '\\0' '\\n' </proc/$$/cmdline | grep -c 4711\n";
         let arguments = ["4711 'x' \"y\" $z".to_owned(), "--line=a\nb".to_owned()];
-        for first in ["#!/bin/sh\n", "#!/bin/bash -e\n", "#!/usr/bin/env bash\n", ""] {
+        for first in [
+            "#!/bin/sh\n",
+            "#!/bin/bash -e\n",
+            "#!/usr/bin/env bash\n",
+            "#!/usr/bin/env -S bash -e\n",
+            "",
+        ] {
             std::fs::write(&file, format!("{first}{said}")).unwrap();
             let found = run("", &script(&file, &arguments).unwrap());
             let expected = format!("{} 2 {}|{}\n0\n", file.display(), arguments[0], arguments[1]);

@@ -51,6 +51,12 @@ impl<'a, R: Read> Masked<'a, R> {
         }
     }
 
+    /// Whether it is text, so that something can be hidden in it.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        self.is_text.unwrap_or(true)
+    }
+
     /// How often each rule has hidden something so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
@@ -69,7 +75,12 @@ impl<'a, R: Read> Masked<'a, R> {
         self.buffer.truncate(from + read);
         self.ended = read == 0;
         let sample = self.buffer.get(..self.buffer.len().min(SAMPLE_BYTES)).unwrap_or_default();
-        let is_text = *self.is_text.get_or_insert(!sample.contains(&0));
+        // A log that was cut while it was written to begins with zeros.
+        let begins = sample.iter().position(|byte| *byte != 0);
+        if let (None, Some(begins)) = (self.is_text, begins) {
+            self.is_text = Some(!sample.get(begins..).unwrap_or_default().contains(&0));
+        }
+        let is_text = self.is_text.unwrap_or(true);
         let end = self.buffer.len();
         let cut = if self.ended || !is_text { end } else { self.cut() };
         if let Some(fresh) = self.buffer.get_mut(self.ready..cut)

@@ -81,4 +81,8 @@ fn what_is_no_text_is_kept_as_it_is() {
     let masker = Masker::new().unwrap();
     let binary = b"\x7fELF\0\0password=hunter2\n".repeat(100);
     assert_eq!(read(&binary, &masker, 64), binary);
+    let cut = [vec![0; 20_000], b"\npassword=hunter2\n".to_vec()].concat();
+    let found = read(&cut, &masker, 64);
+    assert_eq!(found.len(), cut.len());
+    assert!(!String::from_utf8_lossy(&found).contains("hunter2"));
 }

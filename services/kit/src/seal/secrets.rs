@@ -16,6 +16,8 @@ use super::MASK;
 
 /// A secret text of at least so many characters is looked for. Shorter ones appear by chance.
 const REPEATED_CHARS_MIN: usize = 4;
+/// A line of a secret of several lines is looked for from so many bytes on.
+const LINE_BYTES_MIN: usize = 8;
 
 /// The texts of opened secrets, for keeping them out of what is said.
 #[derive(Clone, Default)]
@@ -76,7 +78,12 @@ impl Secrets {
     /// `text` with asterisks in place of each.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
+        if self.0.is_empty() {
+            return text.to_owned();
+        }
+        let (shown, _end) = self.hide_up_to(text.as_bytes(), false);
+        // A secret is whole letters, so what is left of whole letters is.
+        String::from_utf8_lossy(&shown).into_owned()
     }
 
     /// `value` with asterisks in place of each, wherever it stands: in texts, in names, and a
@@ -107,15 +114,29 @@ impl Secrets {
         self.0.dedup();
     }
 
-    /// `text` with asterisks in place of each, up to where one may begin that is not whole yet; and
-    /// where that is.
-    fn hide_whole(&self, text: &[u8]) -> (Vec<u8>, usize) {
+    /// How much of the beginning of `text` is the end of one of them, in bytes: less than that
+    /// many characters is chance.
+    fn torn(&self, text: &[u8]) -> usize {
+        let ends = |secret: &String| {
+            let ends = (REPEATED_CHARS_MIN..secret.len()).rev();
+            ends.map(|length| secret.len() - length)
+                .find(|from| {
+                    secret.as_bytes().get(*from..).is_some_and(|end| text.starts_with(end))
+                })
+                .map_or(0, |from| secret.len() - from)
+        };
+        self.0.iter().map(ends).max().unwrap_or_default()
+    }
+
+    /// `text` with asterisks in place of each, and where it ends: where `more` of it is to come,
+    /// before one that has begun and is not whole yet.
+    fn hide_up_to(&self, text: &[u8], more: bool) -> (Vec<u8>, usize) {
         let mut shown = Vec::with_capacity(text.len());
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let has_begun =
                 |secret: &String| secret.len() > rest.len() && secret.as_bytes().starts_with(rest);
-            if self.0.iter().any(has_begun) {
+            if more && self.0.iter().any(has_begun) {
                 break;
             }
             let whole = self.0.iter().find(|secret| rest.starts_with(secret.as_bytes()));
@@ -146,27 +167,28 @@ impl Veil {
     #[must_use]
     pub fn pass(&mut self, secrets: &Secrets, offset: u64, piece: &[u8]) -> Vec<u8> {
         let mut shown = Vec::new();
+        let next = offset.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        let mut piece = piece;
         if offset != self.next {
-            // What is missing between may be the rest of it.
+            // What is missing between may be the rest of it, or the beginning of what comes.
             shown = self.end();
+            let torn = secrets.torn(piece);
+            if torn > 0 {
+                shown.extend_from_slice(MASK.as_bytes());
+            }
+            piece = piece.get(torn..).unwrap_or_default();
         }
-        self.next = offset.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        self.next = next;
         let mut text = std::mem::take(&mut self.waiting);
         text.extend_from_slice(piece);
         if secrets.0.is_empty() {
             shown.append(&mut text);
             return shown;
         }
-        let (mut whole, begun) = secrets.hide_whole(&text);
+        let (mut whole, begun) = secrets.hide_up_to(&text, true);
         self.waiting = text.split_off(begun);
         shown.append(&mut whole);
         shown
-    }
-
-    /// Where in the stream what waits begins.
-    #[must_use]
-    pub fn place(&self) -> u64 {
-        self.next.saturating_sub(u64::try_from(self.waiting.len()).unwrap_or(u64::MAX))
     }
 
     /// What is left when nothing more comes: as it is where it is short enough to be chance.
@@ -179,9 +201,7 @@ impl Veil {
 
 fn collect(value: &Value, texts: &mut Vec<String>) {
     match value {
-        Value::String(text) if text.chars().count() >= REPEATED_CHARS_MIN => {
-            texts.push(text.clone());
-        }
+        Value::String(text) => collect_text(text, texts),
         Value::Number(number) => {
             let text = number.to_string();
             if text.len() >= REPEATED_CHARS_MIN {
@@ -189,8 +209,19 @@ fn collect(value: &Value, texts: &mut Vec<String>) {
             }
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
+        // Names are of the schema, and words that stand everywhere.
         Value::Object(map) => map.values().for_each(|item| collect(item, texts)),
-        Value::Null | Value::Bool(_) | Value::String(_) => {}
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// A text, and what is printed of it without its ends and line by line.
+fn collect_text(text: &str, texts: &mut Vec<String>) {
+    let lines = text.lines().map(str::trim).filter(|line| line.len() >= LINE_BYTES_MIN);
+    for part in [text, text.trim()].into_iter().chain(lines) {
+        if part.chars().count() >= REPEATED_CHARS_MIN && !texts.iter().any(|known| known == part) {
+            texts.push(part.to_owned());
+        }
     }
 }
 
@@ -209,7 +240,12 @@ fn escaped(text: &str) -> Vec<String> {
             ascii.extend(units.map(|unit| format!("\\u{unit:04x}")));
         }
     }
-    let mut forms = vec![bare.to_owned(), ascii];
+    // As Go writes it, which shields what HTML would read.
+    let mut shielded = bare.to_owned();
+    for (letter, escape) in [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026")] {
+        shielded = shielded.replace(letter, escape);
+    }
+    let mut forms = vec![bare.to_owned(), ascii, shielded];
     forms.dedup();
     forms.retain(|form| form != text);
     forms
@@ -233,6 +269,27 @@ mod tests {
         let expected =
             json!({"a": ["my ********!", {"********": 1}], "n": MASK, "m": 47110, "z": null});
         assert_eq!(secrets.hide_value(value), expected);
+    }
+
+    #[test]
+    fn a_secret_is_found_without_its_ends_by_lines_and_as_go_writes_it() {
+        let secrets = secrets(&["trimmed\n", "first line\nsecond line\n", "a<b>&c"]);
+        let text = r#"[trimmed] second line "a\u003cb\u003e\u0026c""#;
+        assert_eq!(secrets.hide(text), r#"[********] ******** "********""#);
+    }
+
+    #[test]
+    fn what_is_hidden_at_once_is_what_is_hidden_in_pieces() {
+        let secrets = secrets(&["abcdefg", "efghijkl"]);
+        let text = "abcdefghijkl efghijkl";
+        assert_eq!(secrets.hide(text), "********hijkl ********");
+        for cut in 0..text.len() {
+            let mut veil = Veil::default();
+            let mut shown = veil.pass(&secrets, 0, &text.as_bytes()[..cut]);
+            shown.extend(veil.pass(&secrets, cut as u64, &text.as_bytes()[cut..]));
+            shown.extend(veil.end());
+            assert_eq!(String::from_utf8(shown).unwrap(), secrets.hide(text), "{cut}");
+        }
     }
 
     #[test]
@@ -282,6 +339,7 @@ mod tests {
         assert_eq!(veil.pass(&secrets, 0, b"x hunte"), b"x ");
         assert_eq!(veil.pass(&secrets, 100, b"r2 y"), b"********r2 y");
         assert_eq!(veil.pass(&secrets, 104, b"hu"), b"");
-        assert_eq!(veil.end(), b"hu");
+        assert_eq!(veil.pass(&secrets, 200, b"nter2 y"), b"hu******** y");
+        assert_eq!(veil.end(), b"");
     }
 }

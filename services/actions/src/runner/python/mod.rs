@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use hearken_kit::chain;
 use hearken_kit::process::{self, Spawn, Stdin, environment};
 use hearken_packs::python::{self, Interpreter, Layer};
 use serde_json::{Map, Value};
@@ -191,19 +192,9 @@ async fn layer(data: &Path) -> Result<Layer, String> {
     let unpacked = tokio::task::spawn_blocking(move || python::unpack(&data)).await;
     match unpacked {
         Ok(Ok(unpacked)) => Ok(layer.insert(unpacked).clone()),
-        Ok(Err(error)) => Err(with_causes(&error)),
+        Ok(Err(error)) => Err(chain(&error)),
         Err(error) => Err(format!("the Python modules cannot be unpacked: {error}")),
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn timeout(parameters: &Map<String, Value>) -> Duration {

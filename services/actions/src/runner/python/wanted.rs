@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use hearken_kit::chain;
 use hearken_kit::process::environment;
 use hearken_packs::config;
 use hearken_packs::python::data_folder;
@@ -140,7 +141,7 @@ fn config(job: &Job<'_>) -> Result<Map<String, Value>, String> {
     let data = data_folder(job.folder).ok_or("the data folder is not known")?;
     let (pack, configs) = (&job.action.pack, data.join("configs"));
     let loaded = config::rendered(pack, job.folder, &configs, &job.config.datastore);
-    let config::Loaded { values, secrets } = loaded.map_err(|error| super::with_causes(&error))?;
+    let config::Loaded { values, secrets } = loaded.map_err(|error| chain(&error))?;
     job.hidden.add(secrets);
     Ok(values)
 }
