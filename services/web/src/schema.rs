@@ -1,10 +1,9 @@
-//! Payloads against the schema of their trigger type.
+//! Payloads that come in over HTTP against the schema of their trigger type.
 //!
-//! As in StackStorm: what is absent or null takes its default, an optional field without one may be
-//! null, and the rest is the engine's check. Only what comes in over HTTP is refused: an event on
-//! the bus is a fact that has happened, whatever its form.
+//! Only what comes in over HTTP is refused here: an event on the bus is a fact that has happened,
+//! whatever its form. What fits is the engine's to say.
 
-use hearken_engine::parameters::schema::check_value;
+use hearken_engine::parameters::payload::{self, Refused};
 use hearken_engine::registry::Registry;
 use serde_json::{Map, Value};
 
@@ -18,115 +17,24 @@ pub(crate) fn accept(registry: &Registry, trigger: &str, payload: Value) -> Resu
     let Some(known) = registry.triggers().find(|known| known.reference == trigger) else {
         return Ok(payload);
     };
-    let schema = &known.payload_schema;
-    if schema.is_empty() {
-        return Ok(payload);
-    }
-    let payload = filled(payload, schema);
-    let checked = without_nulls(&payload, schema);
-    let Err(reason) = check_value(&checked, schema) else { return Ok(payload) };
-    let (path, reason, expected) = locate(&checked, schema, "payload".to_owned(), reason);
-    let expected = shown(expected);
-    Err(Fault::bad(format!("{path}: {reason}"))
-        .hint(format!("the trigger type {trigger} expects {path} to be {expected}")))
+    payload::accept(payload, &known.payload_schema).map_err(|refused| {
+        let Refused { path, reason, expected } = refused;
+        let expected = shown(expected);
+        Fault::bad(format!("{path}: {reason}"))
+            .hint(format!("the trigger type {trigger} expects {path} to be {expected}"))
+    })
 }
 
 /// Refuses a value that `schema` does not accept; `name` is what it is called.
 pub(crate) fn check(name: &str, value: &Value, schema: &Map<String, Value>) -> Result<(), Fault> {
-    let Err(reason) = check_value(value, schema) else { return Ok(()) };
-    let (path, reason, expected) = locate(value, schema, name.to_owned(), reason);
-    let expected = shown(expected);
-    Err(Fault::bad(format!("{path}: {reason}")).hint(format!("{path} is to be {expected}")))
+    payload::check(name, value, schema).map_err(|refused| {
+        let Refused { path, reason, expected } = refused;
+        Fault::bad(format!("{path}: {reason}")).hint(format!("{path} is to be {}", shown(expected)))
+    })
 }
 
 fn shown(schema: &Map<String, Value>) -> String {
     Value::Object(schema.clone()).to_string().chars().take(SHOWN_MAX).collect()
-}
-
-fn properties(schema: &Map<String, Value>) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
-    let all = schema.get("properties").and_then(Value::as_object);
-    all.into_iter().flatten().filter_map(|(name, schema)| Some((name, schema.as_object()?)))
-}
-
-/// Puts defaults where nothing, or null, was given.
-fn filled(mut value: Value, schema: &Map<String, Value>) -> Value {
-    match &mut value {
-        Value::Object(map) => {
-            for (name, property) in properties(schema) {
-                if map.get(name).is_none_or(Value::is_null)
-                    && let Some(default) = property.get("default")
-                {
-                    map.insert(name.clone(), default.clone());
-                }
-                if let Some(inner) = map.get_mut(name) {
-                    *inner = filled(inner.take(), property);
-                }
-            }
-        }
-        Value::Array(items) => {
-            if let Some(schema) = schema.get("items").and_then(Value::as_object) {
-                for item in items {
-                    *item = filled(item.take(), schema);
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-    value
-}
-
-/// The value without the nulls that an optional field may have: they count as absent.
-fn without_nulls(value: &Value, schema: &Map<String, Value>) -> Value {
-    let mut value = value.clone();
-    match &mut value {
-        Value::Object(map) => {
-            for (name, property) in properties(schema) {
-                let is_required = property.get("required").is_some_and(|r| *r == Value::Bool(true));
-                if !is_required && map.get(name).is_some_and(Value::is_null) {
-                    map.shift_remove(name);
-                } else if let Some(inner) = map.get_mut(name) {
-                    *inner = without_nulls(inner, property);
-                }
-            }
-        }
-        Value::Array(items) => {
-            if let Some(schema) = schema.get("items").and_then(Value::as_object) {
-                for item in items {
-                    *item = without_nulls(item, schema);
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-    value
-}
-
-/// The innermost field that is at fault, why, and what its schema is.
-fn locate<'a>(
-    value: &Value,
-    schema: &'a Map<String, Value>,
-    path: String,
-    reason: String,
-) -> (String, String, &'a Map<String, Value>) {
-    if let Value::Object(map) = value {
-        for (name, property) in properties(schema) {
-            if let Some(inner) = map.get(name)
-                && let Err(reason) = check_value(inner, property)
-            {
-                return locate(inner, property, format!("{path}.{name}"), reason);
-            }
-        }
-    }
-    if let (Value::Array(items), Some(schema)) =
-        (value, schema.get("items").and_then(Value::as_object))
-    {
-        for (index, item) in items.iter().enumerate() {
-            if let Err(reason) = check_value(item, schema) {
-                return locate(item, schema, format!("{path}[{index}]"), reason);
-            }
-        }
-    }
-    (path, reason, schema)
 }
 
 #[cfg(test)]

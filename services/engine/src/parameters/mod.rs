@@ -11,6 +11,7 @@
 mod cast;
 mod given;
 pub mod mask;
+pub mod payload;
 mod plan;
 mod resolve;
 pub mod schema;
