@@ -11,6 +11,7 @@ use hearken_kit::bus::{
 use hearken_kit::router::Router;
 use hearken_log::{Durability, Full, Log, Options, StreamOptions};
 use hearken_proto::Stream;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args;
 use crate::config::{Settings, parse_span};
@@ -40,6 +41,20 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 /// Runs one future to its end.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
     Ok(runtime()?.block_on(future))
+}
+
+/// Waits until somebody asks this process to end: SIGTERM, or Ctrl-C. For ever where that cannot be
+/// heard: the signal ends the process then.
+pub(crate) async fn asked_to_end() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }
 
 /// Log lines go to standard error: warnings, and more with `HEARKEN_LOG=debug` and the like.

@@ -14,7 +14,6 @@ use hearken_kit::process::Marker;
 use hearken_kit::{Clock, Shutdown, random};
 use hearken_packs::yaml::{self, Format};
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::Context;
 use crate::args::{self, Collect, CollectVerb, Gather};
@@ -47,11 +46,13 @@ fn gather(context: &Context, gather: Gather) -> Result<u8, Failure> {
     let means = means()?;
     let cancel = means.cancel.clone();
     let ran = compose::block_on(async {
+        let mut ran = std::pin::pin!(hearken_collect::run(plan, means));
         tokio::select! {
-            ran = hearken_collect::run(plan, means.clone()) => ran,
+            ran = &mut ran => return ran,
             // Whoever asks for the end gets a whole archive of what there is by then.
-            () = asked_to_end(&cancel) => std::future::pending().await,
+            () = compose::asked_to_end() => cancel.request(),
         }
+        ran.await
     })?;
     match ran {
         Ok(report) => Ok(tell(context, &report)),
@@ -60,30 +61,6 @@ fn gather(context: &Context, gather: Gather) -> Result<u8, Failure> {
             Err(failure.hint("choose a folder that can be written to: --out FOLDER"))
         }
     }
-}
-
-/// Passes on a wish to end; never comes back.
-async fn asked_to_end(cancel: &Shutdown) {
-    let interrupted = async {
-        if let Ok(mut signal) = signal(SignalKind::interrupt()) {
-            signal.recv().await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
-    let terminated = async {
-        if let Ok(mut signal) = signal(SignalKind::terminate()) {
-            signal.recv().await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated => {}
-    }
-    cancel.request();
-    std::future::pending::<()>().await;
 }
 
 fn means() -> Result<Means, Failure> {

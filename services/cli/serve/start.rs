@@ -324,7 +324,7 @@ impl Started {
             source::say(&[ending(running, grace)]);
         }
         let drained = tokio::time::timeout(grace, self.drain());
-        let again = interrupted();
+        let again = compose::asked_to_end();
         let in_time = tokio::select! {
             drained = drained => drained.is_ok(),
             () = again => false,
@@ -425,19 +425,6 @@ async fn retain(log: Log, shutdown: Shutdown) -> Result<(), String> {
 
 fn signals(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
     signal(kind).map_err(|error| Failure::no(format!("cannot listen to signals: {error}")))
-}
-
-/// The second signal ends everything at once.
-async fn interrupted() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }
 
 /// What is waited for at the end.

@@ -72,7 +72,9 @@ impl Item {
     /// Whether something of what was asked for is not there.
     #[must_use]
     pub fn is_gap(&self) -> bool {
-        const GAPS: [&str; 12] = [
+        const GAPS: [&str; 14] = [
+            "canceled",
+            "unknown",
             "denied",
             "missing",
             "vanished",

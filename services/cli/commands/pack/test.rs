@@ -92,16 +92,8 @@ fn try_out(context: &Context, tested: &Tested, how: args::Trial) -> Result<Trial
         now: Clock::System.now(),
     };
     let mut say = |line: &str| context.output.note(&format!("hearken: {line}"));
-    compose::block_on(async {
-        let interrupted = async {
-            // Where this cannot be heard the terminal ends us, and the tests with us.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        trial::run(&wanted, interrupted, &mut say).await
-    })?
-    .map_err(|error| Failure::no(chain(&error)))
+    let ran = async { trial::run(&wanted, compose::asked_to_end(), &mut say).await };
+    compose::block_on(ran)?.map_err(|error| Failure::no(chain(&error)))
 }
 
 impl Report {
